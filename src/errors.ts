@@ -1,0 +1,69 @@
+/** What every error code means to the outside: one row per code, printed in docs/url-api.md. */
+type ErrorRow = {
+  readonly status: number
+  /** Public text (RFC 9457 `title`); never carries internals. */
+  readonly title: string
+  /** Whether the same request may succeed later; such answers carry `Retry-After` and are `no-store`. */
+  readonly retryable: boolean
+}
+
+export const errorTable = {
+  bad_request: { status: 400, title: 'The request is malformed', retryable: false },
+  path_invalid: { status: 400, title: 'The path is not a valid image path', retryable: false },
+  param_invalid: { status: 400, title: 'A parameter is not valid', retryable: false },
+  preset_required: { status: 400, title: 'Only configured presets are served here', retryable: false },
+  signature_required: { status: 403, title: 'A valid signature is required', retryable: false },
+  signature_invalid: { status: 403, title: 'The signature does not match', retryable: false },
+  signature_expired: { status: 403, title: 'The signed URL has expired', retryable: false },
+  expired: { status: 404, title: 'The URL has expired', retryable: false },
+  not_found: { status: 404, title: 'No such image', retryable: false },
+  method_not_allowed: { status: 405, title: 'Only GET and HEAD are answered here', retryable: false },
+  source_too_large: { status: 413, title: 'The original is larger than allowed', retryable: false },
+  uri_too_long: { status: 414, title: 'The URL is too long', retryable: false },
+  range_not_satisfiable: { status: 416, title: 'The requested range lies outside the image', retryable: false },
+  not_an_image: { status: 422, title: 'The original is not an image of a supported type', retryable: false },
+  undecodable: { status: 422, title: 'The original cannot be decoded', retryable: false },
+  too_many_pixels: { status: 422, title: 'The original has more pixels than allowed', retryable: false },
+  too_many_frames: { status: 422, title: 'The original has more frames than allowed', retryable: false },
+  render_too_slow: { status: 422, title: 'The picture could not be rendered in the time allowed', retryable: false },
+  render_refused: { status: 422, title: 'The original has crashed the renderer and is refused for a while', retryable: false },
+  internal: { status: 500, title: 'Something went wrong on our side', retryable: true },
+  source_failed: { status: 502, title: 'The source did not deliver the original', retryable: true },
+  overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },
+  shutting_down: { status: 503, title: 'The server is shutting down', retryable: true },
+  source_timeout: { status: 504, title: 'The source did not answer in time', retryable: true },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errorTable
+
+export type ErrorDetails = Readonly<Record<string, string | number | boolean>>
+
+/** The only error class that is thrown on purpose; everything else is a bug and becomes `internal`. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  /** Public sentence for the problem document's `detail`: the field, what was expected, what came. */
+  readonly detail: string | undefined
+  /** Facts for the log and, where harmless, for the problem document. */
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, options: { detail?: string; details?: ErrorDetails; cause?: unknown } = {}) {
+    super(options.detail ?? errorTable[code].title, { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.detail = options.detail
+    this.details = options.details ?? {}
+  }
+
+  get status(): number {
+    return errorTable[this.code].status
+  }
+
+  get retryable(): boolean {
+    return errorTable[this.code].retryable
+  }
+}
+
+/** Turns whatever was thrown into an AppError; unknown things become `internal` with the original as cause. */
+export function toAppError(thrown: unknown): AppError {
+  return thrown instanceof AppError ? thrown : new AppError('internal', { cause: thrown })
+}
