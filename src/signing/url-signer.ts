@@ -6,9 +6,15 @@ export type Verdict =
   | { readonly kind: 'invalid' }
   | { readonly kind: 'expired'; readonly scheme: 'native' | 'imgix' }
 
+export type SignOptions = {
+  /** Unix seconds; written as `expires=` in place of any that the target has. */
+  readonly expiresAtSeconds?: number
+}
+
 /** Signs and verifies raw request targets (path, `?`, query exactly as sent), before any decoding, in constant time. */
 export interface UrlSigner {
   readonly scheme: 'native' | 'imgix'
-  sign(target: string, options: { readonly expiresAtSeconds?: number }): string
+  /** The target with its signature as last parameter. Throws `bad_request` for what cannot be a raw target. */
+  sign(target: string, options: SignOptions): string
   verify(target: string, nowMs: number): Verdict
 }
