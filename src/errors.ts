@@ -26,7 +26,11 @@ export const errorTable = {
   too_many_pixels: { status: 422, title: 'The original has more pixels than allowed', retryable: false },
   too_many_frames: { status: 422, title: 'The original has more frames than allowed', retryable: false },
   render_too_slow: { status: 422, title: 'The picture could not be rendered in the time allowed', retryable: false },
-  render_refused: { status: 422, title: 'The original has crashed the renderer and is refused for a while', retryable: false },
+  render_refused: {
+    status: 422,
+    title: 'The original has crashed the renderer and is refused for a while',
+    retryable: false,
+  },
   internal: { status: 500, title: 'Something went wrong on our side', retryable: true },
   source_failed: { status: 502, title: 'The source did not deliver the original', retryable: true },
   overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },

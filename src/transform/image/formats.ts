@@ -2,7 +2,12 @@
 export const inputFormats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'heic', 'tiff', 'svg'] as const
 export type InputFormat = (typeof inputFormats)[number]
 
-type OutputFormatRow = { readonly contentType: string; readonly extension: string; readonly alpha: boolean; readonly animation: boolean }
+type OutputFormatRow = {
+  readonly contentType: string
+  readonly extension: string
+  readonly alpha: boolean
+  readonly animation: boolean
+}
 
 /** What can be written: one row per output format; the encoder table in `executor/encode.ts` must match. */
 export const outputFormats = {
@@ -25,3 +30,14 @@ export const inputContentTypes = {
   tiff: 'image/tiff',
   svg: 'image/svg+xml',
 } as const satisfies Record<InputFormat, string>
+
+export function contentTypeOf(format: InputFormat | OutputFormat): string {
+  return format in outputFormats
+    ? outputFormats[format as OutputFormat].contentType
+    : inputContentTypes[format as InputFormat]
+}
+
+/** File name extension without the dot, for Content-Disposition. */
+export function extensionOf(format: InputFormat | OutputFormat): string {
+  return format in outputFormats ? outputFormats[format as OutputFormat].extension : format
+}

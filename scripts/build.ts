@@ -1,0 +1,13 @@
+/** `npm run build`: compiles `src/` to `dist/` (types stripped, imports rewritten to .js) and copies the playground's files. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+rmSync(resolve(root, 'dist'), { recursive: true, force: true })
+const { status } = spawnSync(process.execPath, ['node_modules/tsgo/bin/tsc', '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+})
+if (status !== 0) process.exit(status ?? 1)
+cpSync(resolve(root, 'src/playground'), resolve(root, 'dist/playground'), { recursive: true })

@@ -1,0 +1,134 @@
+// Runs a TypeScript entry of this repository on a fresh clone: brings a new enough Node, the packages and the sample
+// pictures where they are missing, then hands over. Plain JavaScript, because the Node that starts it may be an old one.
+//   node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+// Type stripping is on by default from 22.18; `dist/` runs from 22.12 on.
+const minimumNode = [22, 18]
+const broughtNode = '24.21.0'
+const lockStaleMs = 10 * 60_000
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const args = process.argv.slice(2)
+const withDev = args[0] === '--with-dev'
+if (withDev) args.shift()
+const [entry, ...rest] = args
+if (!entry) fail('usage: node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]')
+
+const node = isNewEnough(process.versions.node) ? process.execPath : locked(bringNode)
+locked(() => installPackages(node))
+handOver(node)
+
+function isNewEnough(version) {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > minimumNode[0] || (major === minimumNode[0] && minor >= minimumNode[1])
+}
+
+/** Two launches at once (a server and the tests, say) must not install into each other's feet. */
+function locked(work) {
+  const lock = join(root, '.launch-lock')
+  for (let waited = 0; ; waited += 200) {
+    try {
+      mkdirSync(lock)
+      break
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+      const age = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0
+      if (age > lockStaleMs) rmSync(lock, { recursive: true, force: true })
+      if (waited === 0 && age > 1000) say('another launch is installing; waiting for it')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    }
+  }
+  const unlock = () => rmSync(lock, { recursive: true, force: true })
+  process.once('exit', unlock)
+  try {
+    return work()
+  } finally {
+    unlock()
+    process.off('exit', unlock)
+  }
+}
+
+function bringNode() {
+  const home = join(root, '.node')
+  const binary = join(home, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  if (existsSync(binary) && spawnSync(binary, ['-v'], { encoding: 'utf8' }).stdout?.trim() === `v${broughtNode}`)
+    return binary
+  say(
+    `Node ${process.versions.node} is older than ${minimumNode.join('.')}: bringing Node ${broughtNode} into .node/ (about 190 MB, once)`,
+  )
+  mkdirSync(home, { recursive: true })
+  writeFileSync(join(home, 'package.json'), '{ "private": true }\n')
+  npm(
+    process.execPath,
+    ['install', '--prefix', home, '--no-save', '--no-package-lock', '--ignore-scripts=false', `node@${broughtNode}`],
+    home,
+  )
+  if (!existsSync(binary))
+    fail(`Node could not be brought. Install Node ${minimumNode.join('.')} or later and run this again.`)
+  return binary
+}
+
+function installPackages(node) {
+  const stampFile = join(root, 'node_modules', '.halftone-installed')
+  const lockHash = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
+  const stamp = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : ''
+  if (stamp === `${lockHash} all` || (!withDev && stamp === `${lockHash} production`)) return
+  say(withDev ? 'installing packages, tools for tests included' : 'installing packages')
+  npm(node, ['ci', '--no-fund', '--no-audit', ...(withDev ? [] : ['--omit=dev'])], root)
+  writeFileSync(stampFile, `${lockHash} ${withDev ? 'all' : 'production'}`)
+  if (withDev && existsSync(join(root, '.git')))
+    spawnSync('git', ['config', 'core.hooksPath', 'scripts/git-hooks'], { cwd: root })
+}
+
+/** Runs npm under the given Node, so that it resolves engines and builds for that one. Output is shown only on failure. */
+function npm(node, npmArgs, cwd) {
+  const cli = process.env.npm_execpath
+  const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+  const [command, commandArgs] = cli && /\.c?js$/.test(cli) ? [node, [cli, ...npmArgs]] : ['npm', npmArgs]
+  const result = spawnSync(command, commandArgs, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+    shell: process.platform === 'win32' && command === 'npm',
+  })
+  if (result.status === 0) return
+  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`)
+  fail(`npm ${npmArgs[0]} failed${result.error ? `: ${result.error.message}` : ''}`)
+}
+
+function handOver(node) {
+  const env = {
+    ...process.env,
+    PATH: `${dirname(node)}${delimiter}${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
+  }
+  // Type stripping still warns on the 22 line; a user can do nothing about it.
+  const child = spawn(node, ['--disable-warning=ExperimentalWarning', resolve(root, entry), ...rest], {
+    cwd: root,
+    stdio: 'inherit',
+    env,
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => fail(error.message))
+  child.on('exit', (code, signal) => {
+    if (!signal) process.exit(code ?? 1)
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
+
+function say(text) {
+  process.stderr.write(`halftone: ${text}\n`)
+}
+
+function fail(text) {
+  say(text)
+  process.exit(1)
+}

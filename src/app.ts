@@ -1,0 +1,259 @@
+import { createServer as createPlainServer } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createDiskTier } from './cache/disk-tier.ts'
+import { createMemoryTier } from './cache/memory-tier.ts'
+import { createResultCache } from './cache/result-cache.ts'
+import type { Config } from './config/config.ts'
+import { openDiskIndex } from './db/disk-index.ts'
+import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.ts'
+import { explainImage, type Explanation } from './delivery/explain-image.ts'
+import { createFailureMemory } from './delivery/failure-memory.ts'
+import { createPages } from './http/create-pages.ts'
+import { createServer, type AnsweredRequest } from './http/create-server.ts'
+import { closeServer, listen } from './http/listen.ts'
+import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
+import { createPlaygroundRoutes } from './http/playground-routes.ts'
+import { createLogger, errorFields, type Logger } from './observability/create-logger.ts'
+import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
+import { createUrlSigner } from './signing/create-url-signer.ts'
+import { createSources, type SourceDirectory } from './sources/create-sources.ts'
+import { createSourceState } from './sources/source-state.ts'
+import { encoderEpoch } from './transform/executor/encoder-epoch.ts'
+import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
+import { describeParams } from './transform/params/describe-params.ts'
+
+export type App = {
+  /** Starts listening; resolves to the origin under which clients on this machine reach it. */
+  listen(): Promise<string>
+  /** Stops accepting, drains what runs, then closes the parts from the outside in. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export type AppOptions = {
+  /** Paths the playground offers to begin with. */
+  readonly samples?: readonly string[]
+  readonly logger?: Logger
+}
+
+// Failures of originals are remembered per variant; beyond this many the oldest is forgotten, which costs one render.
+const maxRememberedFailures = 10_000
+
+/** The parts list: configuration in, wired parts out. Implementations are chosen here and nowhere else. */
+export function createApp(config: Config, options: AppOptions = {}): App {
+  const logger = options.logger ?? createLogger({ level: config.log.level })
+  const log = (level: 'error' | 'warn' | 'info' | 'debug', event: string, fields?: Readonly<Record<string, unknown>>) =>
+    logger[level](event, fields)
+  const sources = createSources(config.sources)
+  const rendererPool = createRendererPool({
+    config: config.render,
+    log,
+    onEvent: (event) => metrics.event('renderers', event),
+  })
+  const caches = openCaches(config, log, (event) => metrics.event('cache', event))
+  const metrics = createMetrics(() => samplesOf(rendererPool, caches))
+  const deliverImage = wireDelivery(config, { sources, rendererPool, resultCache: caches.resultCache, logger, metrics })
+
+  let closing: Promise<void> | undefined
+  const operations = {
+    notReadyBecause: () => [
+      ...(closing ? ['closing'] : []),
+      ...(rendererPool.stats().ready === 0 ? ['no_renderer'] : []),
+    ],
+    exposeMetrics: () => metrics.expose(),
+  }
+  const pageDeps = {
+    delivery: config.delivery,
+    onError: (error: Error) => logger.error('page_failed', errorFields(error)),
+  }
+  const metricsPort = config.server.metricsPort
+  const pages = createPages(
+    [
+      createHealthRoutes(operations),
+      ...(metricsPort === undefined ? [createMetricsRoutes(operations)] : []),
+      createPlaygroundRoutes({
+        directory: fileURLToPath(new URL('./playground/', import.meta.url)),
+        describe: () => ({
+          params: describeParams(),
+          samples: options.samples ?? [],
+          presets: Object.keys(config.presets),
+        }),
+      }),
+    ],
+    pageDeps,
+  )
+  const server = createServer({
+    deliverImage,
+    pages,
+    server: config.server,
+    delivery: config.delivery,
+    onAnswered: (answered) => recordAnswer(answered, logger, metrics),
+  })
+  const metricsServer = createPlainServer(
+    createPages([createHealthRoutes(operations), createMetricsRoutes(operations)], pageDeps),
+  )
+
+  async function closeParts(): Promise<void> {
+    logger.info('closing')
+    await closeServer(server, config.server.shutdownTimeoutMs)
+    await rendererPool.close()
+    await caches.close()
+    await sources.close()
+    // Last, so that the end can still be watched.
+    await closeServer(metricsServer, config.server.shutdownTimeoutMs)
+    logger.info('closed')
+  }
+  return {
+    async listen() {
+      const { host } = config.server
+      if (metricsPort !== undefined) await listen(metricsServer, { host, port: metricsPort })
+      const { port } = await listen(server, config.server)
+      logger.info('listening', { host, port })
+      return originOf(host, port)
+    },
+    close: () => (closing ??= closeParts()),
+  }
+}
+
+type Log = (
+  level: 'error' | 'warn' | 'info' | 'debug',
+  event: string,
+  fields?: Readonly<Record<string, unknown>>,
+) => void
+
+function openCaches(config: Config, log: Log, onEvent: (event: string) => void) {
+  const directory = join(config.dataDir, 'cache')
+  const memory = createMemoryTier({ maxBytes: config.cache.memoryBytes })
+  const index = openDiskIndex(join(directory, 'index.sqlite'))
+  const disk = createDiskTier({ directory, maxBytes: config.cache.diskBytes, index, log })
+  const resultCache = createResultCache({ tiers: [memory, disk], log, onEvent })
+  return {
+    memory,
+    disk,
+    resultCache,
+    async close() {
+      await resultCache.close()
+      index.close()
+    },
+  }
+}
+
+function wireDelivery(
+  config: Config,
+  parts: {
+    sources: SourceDirectory
+    rendererPool: RendererPool
+    resultCache: ReturnType<typeof createResultCache>
+    logger: Logger
+    metrics: Metrics
+  },
+): DeliverImage {
+  const { sources, rendererPool, resultCache, logger, metrics } = parts
+  const sourceState = createSourceState({ ttlMs: config.cache.sourceStateSeconds * 1000 })
+  const signer = createUrlSigner(config.signing)
+  return createDeliverImage({
+    resolveSource: (host, path) => sources.resolve(host, path),
+    verifyTarget: (target, nowMs) => signer.verifyTarget(target, nowMs),
+    presets: config.presets,
+    maxTargetLength: config.server.maxTargetLength,
+    rendererPool,
+    planLimits: config.render,
+    sourceTimeoutMs: config.sourceTimeoutMs,
+    onRendered: ({ format, timings }) =>
+      metrics.render({
+        format,
+        queueSeconds: timings.queueMs / 1000,
+        renderSeconds: (timings.probeMs + timings.renderMs) / 1000,
+      }),
+    stateOf: (source, path, signal) => sourceState.get(source, path, signal),
+    forgetState: (source, path) => sourceState.forget(source, path),
+    resultCache,
+    failureMemory: createFailureMemory({
+      ttlMs: config.delivery.errorMaxAgeSeconds * 1000,
+      maxEntries: maxRememberedFailures,
+    }),
+    delivery: config.delivery,
+    epoch: config.cache.epoch,
+    encoderEpoch: encoderEpoch(config.render),
+    onError: (error, raw) => {
+      // What a client did wrong is in the request line already; what we or a source did wrong needs its cause.
+      if (error.status >= 500)
+        logger.error('request_failed', { requestId: raw.id, code: error.code, ...errorFields(error) })
+    },
+    now: Date.now,
+  })
+}
+
+function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
+  const pool = rendererPool.stats()
+  const memory = caches.memory.stats()
+  const disk = caches.disk.stats()
+  return {
+    renderersBusy: pool.running,
+    renderersTotal: pool.renderers,
+    renderersReady: pool.ready,
+    renderQueue: pool.queued,
+    renderersResidentBytes: pool.residentBytes,
+    cacheBytes: { memory: memory.bytes, disk: disk.bytes },
+    cacheEntries: { memory: memory.entries, disk: disk.entries },
+  }
+}
+
+/** The one log line of a request, and its metrics. The query is left out: it may carry a signature. */
+function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger: Logger, metrics: Metrics): void {
+  const bytes = raw.method === 'HEAD' ? 0 : (answer.body?.length ?? 0)
+  metrics.request({ status: answer.status, outcome: answer.facts.outcome, seconds, bytes })
+  logger.info('request', {
+    requestId: raw.id,
+    method: raw.method,
+    path: raw.target.split('?', 1)[0]?.slice(0, 500),
+    status: answer.status,
+    bytes,
+    ms: Math.round(seconds * 10_000) / 10,
+    ...answer.facts,
+    ...(aborted ? { aborted } : {}),
+  })
+}
+
+function originOf(host: string, port: number): string {
+  if (host === '0.0.0.0' || host === '::' || host === '127.0.0.1') return `http://localhost:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+export type Explainer = {
+  explain(asked: { target: string; host: string | undefined; accept: string | undefined }): Promise<Explanation>
+  close(): Promise<void>
+}
+
+/** The parts that `halftone explain` needs: sources and one renderer, no caches, no listener. */
+export function createExplainer(config: Config): Explainer {
+  const sources = createSources(config.sources)
+  const signer = createUrlSigner(config.signing)
+  const rendererPool = createRendererPool({
+    config: { ...config.render, renderers: 1 },
+    log: () => {},
+    onEvent: () => {},
+  })
+  const deps = {
+    resolveSource: (host: string | undefined, path: string) => sources.resolve(host, path),
+    verifyTarget: (target: string, nowMs: number) => signer.verifyTarget(target, nowMs),
+    presets: config.presets,
+    maxTargetLength: config.server.maxTargetLength,
+    rendererPool,
+    planLimits: config.render,
+  }
+  const conditions = { ifNoneMatch: undefined, ifModifiedSince: undefined, range: undefined, ifRange: undefined }
+  return {
+    explain: (asked) =>
+      explainImage(
+        { id: 'explain', method: 'GET', ...asked, ...conditions },
+        deps,
+        Date.now(),
+        AbortSignal.timeout(config.server.requestTimeoutMs),
+      ),
+    async close() {
+      await rendererPool.close()
+      await sources.close()
+    },
+  }
+}

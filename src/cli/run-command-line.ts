@@ -1,0 +1,31 @@
+import { Command, CommanderError } from 'commander'
+import { AppError } from '../errors.ts'
+import { commands } from './commands.ts'
+import { ConfigFaults } from './read-config.ts'
+import { packageFacts } from './package-facts.ts'
+
+/** Parses argv, runs the command, and gives the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  const program = new Command('halftone')
+    .description('A self-hosted image origin: fetches, transforms, negotiates, caches and signs pictures.')
+    .version(packageFacts().version)
+    .showHelpAfterError('(run it with --help for usage)')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+  for (const addCommand of commands) addCommand(program)
+  for (const command of program.commands) command.exitOverride()
+  try {
+    await program.parseAsync(argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof ConfigFaults) return print(error.message, 2)
+    if (error instanceof AppError) return print(`${error.code}: ${error.message}`, 1)
+    throw error
+  }
+}
+
+function print(message: string, exitCode: number): number {
+  process.stderr.write(`${message}\n`)
+  return exitCode
+}

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { createApp } from '../app.ts'
+import type { Config } from '../config/config.ts'
+import { printConfig } from '../config/print-config.ts'
+import { packageDirectory } from './package-facts.ts'
+import { readConfig } from './read-config.ts'
+import { listSamples } from './samples.ts'
+
+/** `halftone serve`: the server, until SIGTERM or SIGINT. */
+export function addServeCommand(program: Command): void {
+  program
+    .command('serve')
+    .description('serve pictures over HTTP')
+    .option('--print-config', 'print the effective configuration, secrets redacted, and exit')
+    .option('--json', 'with --print-config: as JSON')
+    .option('--draw-samples', 'draw the sample pictures first when they are missing (from a clone of the repository)')
+    .addHelpText(
+      'after',
+      '\nSettings come from the environment: docs/configuration.md. Stop with Ctrl-C or SIGTERM: running answers are finished first.',
+    )
+    .action(async (options: { printConfig?: boolean; json?: boolean; drawSamples?: boolean }) => {
+      const config = readConfig()
+      if (options.printConfig)
+        return void process.stdout.write(`${printConfig(config, options.json ? 'json' : 'text')}\n`)
+      if (options.drawSamples) await drawMissingSamples(config)
+      await serve(config)
+    })
+}
+
+async function serve(config: Config): Promise<void> {
+  const samples = listSamples(config)
+  const app = createApp(config, { samples })
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+  const localOrigin = await app.listen()
+  greet(config.server.publicUrl ?? localOrigin, samples)
+  await stopped
+  await app.close()
+}
+
+/** The first minute: a picture to open, and a next step. To stderr, so that stdout stays one JSON line per event. */
+function greet(origin: string, samples: readonly string[]): void {
+  const sample = samples.find((path) => path.endsWith('.jpg')) ?? samples[0]
+  const lines = [
+    `${pc.bold('Halftone')} is serving on ${pc.cyan(origin)}`,
+    ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${origin}${sample}?w=800&auto=format`)}`]),
+    `  playground   ${pc.cyan(`${origin}/-/playground/`)}`,
+    `  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`,
+  ]
+  process.stderr.write(`\n${lines.join('\n')}\n\n`)
+}
+
+/** A clone has no pictures until its own script has drawn them; an installed package carries them. */
+async function drawMissingSamples(config: Config): Promise<void> {
+  const directory = join(packageDirectory, 'samples')
+  const isWanted = config.sources.some((source) => relative(source.folder, directory) === '')
+  const script = new URL('../../scripts/draw-samples.ts', import.meta.url)
+  if (!isWanted || !existsSync(script)) return
+  const { drawSamples } = (await import(script.href)) as { drawSamples: (directory: string) => Promise<unknown> }
+  await drawSamples(directory)
+}

@@ -1,0 +1,128 @@
+import { AppError } from '../errors.ts'
+import type { SourceConfig } from '../config/config.ts'
+import type { Source } from '../sources/source.ts'
+import { decodePath } from '../sources/decode-path.ts'
+import type { Verdict } from '../signing/url-signer.ts'
+import type { Capabilities } from '../transform/negotiation/capabilities.ts'
+import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
+import { narrowCapabilities } from '../transform/negotiation/narrow-capabilities.ts'
+import { canonicalParams } from '../transform/params/canonicalize.ts'
+import { parseParams, type IgnoredParam } from '../transform/params/parse-params.ts'
+import type { Params } from '../transform/params/params.ts'
+import { applyVariantPolicy } from '../transform/params/variant-policy.ts'
+
+/** What delivery needs of an HTTP request; header values as sent. */
+export type RawRequest = {
+  readonly id: string
+  readonly method: 'GET' | 'HEAD'
+  /** Raw request target, exactly as sent. */
+  readonly target: string
+  readonly host: string | undefined
+  readonly accept: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince: string | undefined
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+}
+
+/** A request that is allowed and understood: which original, which params, for which kind of client. */
+export type ImageRequest = {
+  readonly source: Source
+  readonly sourceConfig: SourceConfig
+  /** Decoded path inside the source. */
+  readonly path: string
+  readonly params: Params
+  readonly ignored: readonly IgnoredParam[]
+  readonly canonical: string
+  /** Narrowed: `Vary`, cache key and planner all see this. */
+  readonly capabilities: Capabilities
+  readonly capabilitiesKey: string
+  readonly negotiated: boolean
+  readonly isPrivate: boolean
+  /** Unix seconds after which this URL is worthless; no cache may keep the answer longer. */
+  readonly expiresAtSeconds: number | undefined
+}
+
+export type ImageRequestDeps = {
+  readonly resolveSource: (
+    host: string | undefined,
+    path: string,
+  ) => { source: Source; config: SourceConfig; path: string } | undefined
+  readonly verifyTarget: (target: string, nowMs: number) => Verdict
+  readonly presets: Readonly<Record<string, string>>
+  readonly maxTargetLength: number
+}
+
+/** Reads a raw request. Throws AppErrors: uri_too_long, path_invalid, not_found, signature_*, expired, param_invalid, preset_required. */
+export function readImageRequest(raw: RawRequest, deps: ImageRequestDeps, nowMs: number): ImageRequest {
+  if (raw.target.length > deps.maxTargetLength) {
+    throw new AppError('uri_too_long', {
+      detail: `The request target has ${raw.target.length} characters; at most ${deps.maxTargetLength} are accepted.`,
+    })
+  }
+  const { rawPath, query } = splitTarget(raw.target)
+  const resolved = deps.resolveSource(raw.host, decodePath(rawPath))
+  if (!resolved) throw new AppError('not_found', { detail: 'No source is configured for this host and path.' })
+
+  const signature = checkSignature(raw.target, resolved.config, deps, nowMs)
+  const parsed = parseParams(query, {
+    strict: resolved.config.strict,
+    defaults: resolved.config.defaultParams,
+    presets: deps.presets,
+  })
+  // A signed URL says exactly what its maker wants, so it is never moved to a ladder or held to presets.
+  const params = signature.isSigned ? parsed.params : applyVariantPolicy(parsed.params, resolved.config.variants)
+  const narrowed = narrowCapabilities(params, detectCapabilities(raw.accept))
+  return {
+    source: resolved.source,
+    sourceConfig: resolved.config,
+    path: resolved.path,
+    params,
+    ignored: parsed.ignored,
+    canonical: canonicalParams(params),
+    capabilities: narrowed.capabilities,
+    capabilitiesKey: narrowed.key,
+    negotiated: narrowed.negotiated,
+    isPrivate: resolved.config.visibility === 'private',
+    expiresAtSeconds: earliest(signature.expiresAtSeconds, unexpired(params.expires, nowMs)),
+  }
+}
+
+export function splitTarget(target: string): { rawPath: string; query: string } {
+  const questionMark = target.indexOf('?')
+  if (questionMark === -1) return { rawPath: target, query: '' }
+  return { rawPath: target.slice(0, questionMark), query: target.slice(questionMark + 1) }
+}
+
+function checkSignature(
+  target: string,
+  config: SourceConfig,
+  deps: ImageRequestDeps,
+  nowMs: number,
+): { isSigned: boolean; expiresAtSeconds: number | undefined } {
+  const verdict = deps.verifyTarget(target, nowMs)
+  const isRequired = config.signed === 'always' || config.visibility === 'private'
+  switch (verdict.kind) {
+    case 'valid':
+      return { isSigned: true, expiresAtSeconds: verdict.expiresAtSeconds }
+    case 'expired':
+      throw new AppError(verdict.scheme === 'native' ? 'signature_expired' : 'expired')
+    case 'invalid':
+      // On public pictures a stale `s=` is common (clients copy signed URLs and change params) and guards nothing.
+      if (isRequired) throw new AppError('signature_invalid')
+      return { isSigned: false, expiresAtSeconds: undefined }
+    case 'none':
+      if (isRequired) throw new AppError('signature_required')
+      return { isSigned: false, expiresAtSeconds: undefined }
+  }
+}
+
+function unexpired(expires: number | undefined, nowMs: number): number | undefined {
+  if (expires !== undefined && expires * 1000 <= nowMs) throw new AppError('expired')
+  return expires
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return Math.min(a, b)
+}

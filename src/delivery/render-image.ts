@@ -1,0 +1,49 @@
+import { AppError } from '../errors.ts'
+import type { CachedResult } from '../cache/cached-result.ts'
+import { withDeadline } from '../lib/deadline.ts'
+import type { OriginalState } from '../sources/source.ts'
+import { contentTypeOf } from '../transform/image/formats.ts'
+import { planTransform } from '../transform/planner/plan-transform.ts'
+import type { PlanLimits } from '../transform/planner/transform-plan.ts'
+import type { RenderedImage, RendererPool } from '../transform/executor/renderer-pool.ts'
+import type { ImageRequest } from './image-request.ts'
+
+export type RenderDeps = {
+  readonly rendererPool: RendererPool
+  readonly planLimits: PlanLimits
+  readonly sourceTimeoutMs: number
+  readonly onRendered: (rendered: RenderedImage) => void
+}
+
+/** The original behind this path is no longer the one that the key was made for; the read path starts over. */
+export class OriginalChanged extends Error {}
+
+/** The miss: fetch the original, render it, and describe the result. Throws AppErrors, or OriginalChanged. */
+export async function renderImage(
+  request: ImageRequest,
+  wanted: { readonly state: OriginalState; readonly etag: string; readonly nowMs: number },
+  deps: RenderDeps,
+  signal: AbortSignal,
+): Promise<CachedResult> {
+  const original = await request.source.read(request.path, withDeadline(signal, deps.sourceTimeoutMs))
+  if (!original) throw new AppError('not_found')
+  if (original.version !== wanted.state.version) throw new OriginalChanged()
+
+  const { params, capabilities } = request
+  const rendered = await deps.rendererPool.render(
+    {
+      original: original.bytes,
+      sourceKey: JSON.stringify([request.source.name, request.path, original.version]),
+      planFor: (metadata) => planTransform({ params, metadata, capabilities, limits: deps.planLimits }),
+    },
+    signal,
+  )
+  deps.onRendered(rendered)
+  return {
+    body: rendered.body,
+    contentType: contentTypeOf(rendered.format),
+    etag: wanted.etag,
+    createdAtMs: wanted.nowMs,
+    facts: { format: rendered.format, width: rendered.width, height: rendered.height },
+  }
+}

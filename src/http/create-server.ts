@@ -1,0 +1,118 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { Socket } from 'node:net'
+import type { DeliveryConfig, ServerConfig } from '../config/config.ts'
+import type { DeliverImage } from '../delivery/deliver-image.ts'
+import type { ImageAnswer } from '../delivery/image-answer.ts'
+import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
+import { problemAnswer } from '../delivery/problem-response.ts'
+import { AppError } from '../errors.ts'
+import { requestIdOf } from './request-id.ts'
+import { sendImage } from './send-image.ts'
+
+export type ServerDeps = {
+  readonly deliverImage: DeliverImage
+  /** Express: everything under `/-/` and `/v1/`. */
+  readonly pages: RequestListener
+  readonly server: ServerConfig
+  readonly delivery: DeliveryConfig
+  readonly onAnswered: (answered: AnsweredRequest) => void
+}
+
+export type AnsweredRequest = {
+  readonly raw: RawRequest
+  readonly answer: ImageAnswer
+  readonly seconds: number
+  /** The client went away before the answer was complete. */
+  readonly aborted: boolean
+}
+
+// Room for a target of the longest allowed length beside a browser's usual headers; beyond it Node answers 431 by itself.
+const headerRoomBytes = 16_384
+
+/** The listener: image requests go straight to delivery, pages to express. */
+export function createServer(deps: ServerDeps): Server {
+  const server = createHttpServer(
+    {
+      maxHeaderSize: deps.server.maxTargetLength + headerRoomBytes,
+      requestTimeout: deps.server.requestTimeoutMs,
+      headersTimeout: Math.min(deps.server.requestTimeoutMs, 20_000),
+      // Above the idle timeout of common balancers (60 s), so that the balancer closes first and never meets a reset.
+      keepAliveTimeout: 65_000,
+    },
+    (request, response) => {
+      if (isPage(request.url ?? '/')) deps.pages(request, response)
+      else void answerImage(request, response, deps)
+    },
+  )
+  server.maxConnections = deps.server.maxConnections
+  server.on('clientError', refuseBrokenRequest)
+  return server
+}
+
+function isPage(target: string): boolean {
+  return target === '/' || target.startsWith('/-/') || target.startsWith('/v1/')
+}
+
+async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): Promise<void> {
+  const startedMs = performance.now()
+  const method = request.method ?? 'GET'
+  const raw = readRawRequest(request)
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(new Error('the client went away'))
+  })
+  // A body on GET has no meaning here (RFC 9110 9.3.1); it is drained so that the connection can go on.
+  request.resume()
+
+  const answer =
+    method === 'GET' || method === 'HEAD' ? await deps.deliverImage(raw, gone.signal) : refuseMethod(raw, method, deps)
+  const finished = () =>
+    deps.onAnswered({
+      raw,
+      answer,
+      seconds: (performance.now() - startedMs) / 1000,
+      aborted: !response.writableFinished,
+    })
+  if (response.destroyed) return finished()
+  response.once('close', finished)
+  sendImage(response, answer, method)
+}
+
+function readRawRequest(request: IncomingMessage): RawRequest {
+  const { headers } = request
+  return {
+    id: requestIdOf(headers['x-request-id']),
+    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+    target: request.url ?? '/',
+    host: headers.host,
+    accept: headers.accept,
+    ifNoneMatch: headers['if-none-match'],
+    ifModifiedSince: headers['if-modified-since'],
+    range: headers.range,
+    ifRange: typeof headers['if-range'] === 'string' ? headers['if-range'] : undefined,
+  }
+}
+
+function refuseMethod(raw: RawRequest, method: string, deps: ServerDeps): ImageAnswer {
+  const error = new AppError('method_not_allowed', { detail: `Expected GET or HEAD, got ${method}.` })
+  const instance = splitTarget(raw.target).rawPath
+  return problemAnswer(error, {
+    requestId: raw.id,
+    instance,
+    negotiated: false,
+    isPrivate: false,
+    delivery: deps.delivery,
+  })
+}
+
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`)
+}

@@ -1,0 +1,34 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AppError } from '../errors.ts'
+
+/** Binds and resolves to the address; a taken or forbidden port is an error that names it and the setting. */
+export function listen(
+  server: Server,
+  address: { readonly host: string; readonly port: number },
+): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const where = `${address.host}:${address.port}`
+      const mend =
+        cause.code === 'EADDRINUSE'
+          ? 'another program listens there; stop it or set PORT to a free one'
+          : 'set HOST and PORT to an address this process may bind'
+      reject(new AppError('internal', { detail: `Cannot listen on ${where} (${cause.code}): ${mend}.`, cause }))
+    })
+    server.listen(address.port, address.host, () => resolve(server.address() as AddressInfo))
+  })
+}
+
+/** Stops accepting, lets running answers finish, and cuts what is left after `timeoutMs`. */
+export function closeServer(server: Server, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) return resolve()
+    const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
+    server.close(() => {
+      clearTimeout(cut)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

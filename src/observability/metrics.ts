@@ -1,0 +1,130 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/** Values sampled at scrape time from the parts that own them. */
+export type Samples = {
+  readonly renderersBusy: number
+  readonly renderersTotal: number
+  readonly renderersReady: number
+  readonly renderQueue: number
+  readonly renderersResidentBytes: number
+  readonly cacheBytes: Readonly<Record<string, number>>
+  readonly cacheEntries: Readonly<Record<string, number>>
+}
+
+export type RequestOutcome = {
+  readonly status: number
+  /** `memory` | `disk` | `render` | `collapsed` | `not-modified` | `none`. */
+  readonly outcome: string
+  readonly seconds: number
+  readonly bytes: number
+}
+
+// From a memory hit (well under a millisecond) to the longest allowed render.
+const requestBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export interface Metrics {
+  request(outcome: RequestOutcome): void
+  render(rendering: { format: string; queueSeconds: number; renderSeconds: number }): void
+  /** Counts a named event from a closed set: cache and renderer happenings. */
+  event(part: string, event: string): void
+  /** Prometheus text; `samples` is asked once per scrape. */
+  expose(): Promise<{ contentType: string; text: string }>
+}
+
+/** All metrics of Halftone, declared here and nowhere else. */
+export function createMetrics(sample: () => Samples): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'halftone_' })
+
+  const requests = new Counter({
+    name: 'halftone_requests_total',
+    help: 'Image requests answered, by status class and where the answer came from',
+    labelNames: ['status', 'outcome'],
+    registers,
+  })
+  const requestSeconds = new Histogram({
+    name: 'halftone_request_duration_seconds',
+    help: 'Time to answer an image request',
+    labelNames: ['outcome'],
+    buckets: requestBuckets,
+    registers,
+  })
+  const responseBytes = new Counter({
+    name: 'halftone_response_bytes_total',
+    help: 'Body bytes sent for image requests',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const renderSeconds = new Histogram({
+    name: 'halftone_render_duration_seconds',
+    help: 'Time in a renderer, probe included',
+    labelNames: ['format'],
+    buckets: requestBuckets.slice(4),
+    registers,
+  })
+  const queueSeconds = new Histogram({
+    name: 'halftone_render_queue_seconds',
+    help: 'Time a render waited for a renderer',
+    buckets: requestBuckets,
+    registers,
+  })
+  const events = new Counter({
+    name: 'halftone_events_total',
+    help: 'Notable events, by part',
+    labelNames: ['part', 'event'],
+    registers,
+  })
+
+  const gauge = (name: string, help: string, read: (samples: Samples) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read(sample()))
+      },
+    })
+  gauge('halftone_renderers', 'Renderer processes configured', (samples) => samples.renderersTotal)
+  gauge('halftone_renderers_ready', 'Renderer processes alive and ready', (samples) => samples.renderersReady)
+  gauge('halftone_renderers_busy', 'Renderer processes at work', (samples) => samples.renderersBusy)
+  gauge('halftone_render_queue_jobs', 'Renders waiting for a renderer', (samples) => samples.renderQueue)
+  gauge(
+    'halftone_renderers_resident_bytes',
+    'Resident memory of all renderers as last reported',
+    (samples) => samples.renderersResidentBytes,
+  )
+  perTier(registers, 'halftone_cache_bytes', 'Bytes kept, by tier', () => sample().cacheBytes)
+  perTier(registers, 'halftone_cache_entries', 'Results kept, by tier', () => sample().cacheEntries)
+
+  return {
+    request({ status, outcome, seconds, bytes }) {
+      requests.inc({ status: String(status), outcome })
+      requestSeconds.observe({ outcome }, seconds)
+      responseBytes.inc({ outcome }, bytes)
+    },
+    render({ format, queueSeconds: queued, renderSeconds: rendered }) {
+      renderSeconds.observe({ format }, rendered)
+      queueSeconds.observe(queued)
+    },
+    event: (part, event) => events.inc({ part, event }),
+    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
+
+function perTier(
+  registers: Registry[],
+  name: string,
+  help: string,
+  read: () => Readonly<Record<string, number>>,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: ['tier'],
+    registers,
+    collect() {
+      for (const [tier, value] of Object.entries(read())) this.set({ tier }, value)
+    },
+  })
+}
