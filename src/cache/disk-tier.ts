@@ -1,0 +1,136 @@
+import { largestEntryShare, isCacheKey, type CacheLog, type CacheTier, type MeasuredTier } from './cache-tier.ts'
+import type { CachedResult } from './cached-result.ts'
+import { createDiskEviction } from './disk-eviction.ts'
+import type { DiskIndex, DiskIndexTotals } from './disk-index.ts'
+import { createDiskMaintenance } from './disk-maintenance.ts'
+import { createDiskUsage } from './disk-usage.ts'
+import { createDiskWrites } from './disk-writes.ts'
+import { createEntryFiles, diskBytes } from './entry-files.ts'
+import { createKeyLocks } from './key-locks.ts'
+import { createOutageLog } from './outage-log.ts'
+import { decodeResult } from './result-codec.ts'
+import { createSlots } from './slots.ts'
+import { withinDeadline } from './within-deadline.ts'
+
+export type DiskTierOptions = {
+  readonly directory: string
+  /** What the entries may take on disk, counted in blocks; the index comes on top (about 100 bytes an entry). */
+  readonly maxBytes: number
+  /** Belongs to the tier from here on; `close()` closes it. */
+  readonly index: DiskIndex
+  readonly log: CacheLog
+  /** A slower read is a miss: rendering takes about this long. */
+  readonly readTimeoutMs?: number
+  readonly writeTimeoutMs?: number
+  /** Bodies waiting to be written; what comes on top is not kept. */
+  readonly maxPendingBytes?: number
+}
+
+/** A slow disk must not cost more than the render it saves. */
+const defaultReadTimeoutMs = 1000
+const defaultWriteTimeoutMs = 10_000
+/** About a second of a slow disk's writing. */
+const defaultMaxPendingBytes = 64 * 1024 * 1024
+/** Files open at once; each holds a whole entry in memory. */
+const readsAtOnce = 64
+/** More than the server accepts connections by default; a backstop only. */
+const readsWaiting = 4096
+/** Room for the header and checksum around the largest body. */
+const largestEnvelopeBytes = 128 * 1024
+
+/**
+ * Keeps results as files, one per key, over restarts. A file is served only when it is whole, unaltered and about this very key;
+ * everything else is removed and counted. May lose entries (no fsync), never lies.
+ */
+export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTier {
+  const { directory, maxBytes, index, log } = options
+  const readTimeoutMs = options.readTimeoutMs ?? defaultReadTimeoutMs
+  const maxEntryBytes = Math.floor(maxBytes * largestEntryShare)
+  const files = createEntryFiles({ directory, maxFileBytes: maxEntryBytes + largestEnvelopeBytes })
+  const locks = createKeyLocks()
+  const reads = createOutageLog({ log, tier: 'disk', doing: 'read' })
+  const outage = createOutageLog({ log, tier: 'disk', doing: 'write' })
+  const usage = createDiskUsage({ index })
+  const eviction = createDiskEviction({ index, files, locks, maxBytes, usage })
+  const writes = createDiskWrites({
+    ...{ index, files, locks, usage, eviction, outage, maxEntryBytes },
+    maxPendingBytes: options.maxPendingBytes ?? defaultMaxPendingBytes,
+    writeTimeoutMs: options.writeTimeoutMs ?? defaultWriteTimeoutMs,
+  })
+  const maintenance = createDiskMaintenance({ index, files, usage, eviction, log })
+  const slots = createSlots({ active: readsAtOnce, waiting: readsWaiting })
+  const state = { corrupt: 0, closed: undefined as Promise<void> | undefined }
+
+  const dropCorrupt = (key: string) => {
+    state.corrupt += 1
+    // Only the first is logged: a dying disk or a new format would write a line per entry.
+    if (state.corrupt === 1) log.warn('cache_entry_corrupt', { tier: 'disk', key })
+    void writes.remove(key)
+  }
+
+  const readEntry = async (key: string, signal: AbortSignal) => {
+    const release = await slots.take(signal)
+    if (!release) return undefined
+    try {
+      const bytes = await files.read(key, signal)
+      signal.throwIfAborted()
+      if (!bytes) return undefined
+      const result = decodeResult(key, bytes)
+      if (result) usage.touch(key, diskBytes(bytes.length))
+      else dropCorrupt(key)
+      return result
+    } finally {
+      release()
+    }
+  }
+
+  return {
+    name: 'disk',
+    async get(key, signal): Promise<CachedResult | undefined> {
+      signal.throwIfAborted()
+      if (!isCacheKey(key) || state.closed) return undefined
+      const onItsWay = writes.pending(key)
+      if (onItsWay) return onItsWay
+      try {
+        const result = await withinDeadline(readTimeoutMs, signal, (inner) => readEntry(key, inner))
+        reads.succeeded()
+        return result
+      } catch (error) {
+        if (signal.aborted) throw error
+        reads.failed(error)
+        return undefined
+      }
+    },
+    async set(key, result) {
+      if (!isCacheKey(key) || state.closed) return
+      await writes.keep(key, result)
+      maintenance.roomTaken()
+    },
+    async delete(key) {
+      if (isCacheKey(key) && !state.closed) await writes.remove(key)
+    },
+    close() {
+      state.closed ??= maintenance.stop(() => writes.drain())
+      return state.closed
+    },
+    stats: () => ({
+      ...sizes(index),
+      maxBytes,
+      evicted: eviction.count(),
+      dropped: writes.dropped(),
+      corrupt: state.corrupt,
+      readErrors: reads.count(),
+      writeErrors: outage.count(),
+    }),
+  }
+}
+
+/** Zeros when the index cannot be asked: metrics must not fail with it. */
+function sizes(index: DiskIndex): Pick<DiskIndexTotals, 'entries' | 'bytes'> {
+  try {
+    const { entries, bytes } = index.totals()
+    return { entries, bytes }
+  } catch {
+    return { entries: 0, bytes: 0 }
+  }
+}
