@@ -3,6 +3,10 @@ export type Config = {
   readonly server: ServerConfig
   readonly dataDir: string
   readonly sources: readonly SourceConfig[]
+  /** A source that has not answered by then has failed (`source_timeout`). */
+  readonly sourceTimeoutMs: number
+  /** Of how many paths the source state is remembered. */
+  readonly sourceStateEntries: number
   readonly presets: Readonly<Record<string, string>>
   readonly signing: SigningConfig
   readonly render: RenderConfig

@@ -1,0 +1,135 @@
+import { statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import type { SourceConfig, VariantPolicy } from './config.ts'
+import type { ConfigFault } from './config-fault.ts'
+import { received } from './config-fault.ts'
+import { readJsonFile } from './read-json-file.ts'
+import { sourcesFileSchema } from './source-schema.ts'
+import type { SourceEntry } from './source-schema.ts'
+import type { SettingValues } from './settings.ts'
+
+export type Places = { readonly cwd: string; readonly packageDir: string }
+
+/** The sources from HALFTONE_SOURCES_FILE, or the one of HALFTONE_SOURCE, or the sample folder. */
+export function assembleSources(
+  values: SettingValues,
+  places: Places,
+): { sources: SourceConfig[]; faults: ConfigFault[] } {
+  const defaults = sourceDefaults(values)
+  if (values.sourcesFile === undefined) return singleSource(values.source, defaults, places)
+  if (values.source !== undefined) {
+    const message = 'expected either HALFTONE_SOURCE or HALFTONE_SOURCES_FILE, got both. Remove one of them.'
+    return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
+  }
+  const path = resolve(places.cwd, values.sourcesFile)
+  const file = readJsonFile('HALFTONE_SOURCES_FILE', path, sourcesFileSchema)
+  if (!file.ok) return { sources: [], faults: file.faults }
+  const sources = file.value.sources.map((entry) => fromEntry(entry, defaults, dirname(path)))
+  const faults = sources.flatMap((source, index) => [
+    ...folderFaults(`HALFTONE_SOURCES_FILE sources[${String(index)}].folder`, source.folder),
+    ...clashes(source, index, sources),
+  ])
+  return { sources, faults }
+}
+
+type SourceDefaults = Omit<SourceConfig, 'name' | 'kind' | 'folder' | 'host' | 'pathPrefix'> & {
+  readonly ladder: { readonly widths: readonly number[]; readonly qualities: readonly number[] }
+}
+
+function sourceDefaults(values: SettingValues): SourceDefaults {
+  const ladder = { widths: values.snapWidths ?? [], qualities: values.snapQualities ?? [] }
+  const kind = values.variants ?? 'exact'
+  return {
+    visibility: values.visibility ?? 'public',
+    signed: values.signed ?? 'private',
+    strict: values.strict ?? false,
+    defaultParams: values.defaultParams ?? '',
+    variants: kind === 'snap' ? { kind, ...ladder } : { kind },
+    immutable: values.immutable ?? false,
+    maxAgeSeconds: values.maxAgeSeconds ?? 0,
+    staleWhileRevalidateSeconds: values.staleWhileRevalidateSeconds ?? 0,
+    maxBytes: bytesOf(values.maxOriginalMB ?? 0),
+    ladder,
+  }
+}
+
+function singleSource(
+  source: string | undefined,
+  { ladder: _ladder, ...defaults }: SourceDefaults,
+  places: Places,
+): { sources: SourceConfig[]; faults: ConfigFault[] } {
+  const later = /^(s3|https?):\/\//i.exec(source ?? '')?.[1] ?? (source === 'web' ? 'web' : undefined)
+  if (later !== undefined) {
+    // The address itself may hold credentials, so only its kind is named.
+    const message = `expected a folder, got a source of kind ${later}, which is not available in this version. Name a folder.`
+    return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
+  }
+  const samples = join(places.packageDir, 'samples')
+  const folder = source === undefined ? samples : resolve(places.cwd, source)
+  // The samples are drawn at the first start, after the configuration was read.
+  const faults = folder === samples ? [] : folderFaults('HALFTONE_SOURCE', folder)
+  return {
+    sources: [{ name: 'default', kind: 'folder', folder, host: undefined, pathPrefix: '/', ...defaults }],
+    faults,
+  }
+}
+
+function fromEntry(entry: SourceEntry, { ladder, ...defaults }: SourceDefaults, baseDir: string): SourceConfig {
+  return {
+    name: entry.name,
+    kind: 'folder',
+    folder: resolve(baseDir, entry.folder),
+    host: entry.host?.toLowerCase(),
+    pathPrefix: entry.pathPrefix === undefined ? '/' : entry.pathPrefix.replace(/(?<=.)\/$/, ''),
+    visibility: entry.visibility ?? defaults.visibility,
+    signed: entry.signed ?? defaults.signed,
+    strict: entry.strict ?? defaults.strict,
+    defaultParams: entry.defaultParams ?? defaults.defaultParams,
+    variants: entry.variants === undefined ? defaults.variants : policyOf(entry.variants, ladder),
+    immutable: entry.immutable ?? defaults.immutable,
+    maxAgeSeconds: entry.maxAgeSeconds ?? defaults.maxAgeSeconds,
+    staleWhileRevalidateSeconds: entry.staleWhileRevalidateSeconds ?? defaults.staleWhileRevalidateSeconds,
+    maxBytes: entry.maxOriginalMB === undefined ? defaults.maxBytes : bytesOf(entry.maxOriginalMB),
+  }
+}
+
+function policyOf(variants: NonNullable<SourceEntry['variants']>, ladder: SourceDefaults['ladder']): VariantPolicy {
+  if (variants.kind !== 'snap') return variants
+  return {
+    kind: 'snap',
+    widths: sorted(variants.widths ?? ladder.widths),
+    qualities: sorted(variants.qualities ?? ladder.qualities),
+  }
+}
+
+function sorted(numbers: readonly number[]): number[] {
+  return [...new Set(numbers)].sort((a, b) => a - b)
+}
+
+function bytesOf(megabytes: number): number {
+  return Math.round(megabytes * 1e6)
+}
+
+function folderFaults(name: string, folder: string): ConfigFault[] {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
+  return [
+    { name, message: `expected an existing folder, got ${received(folder, false)}. Make it, or correct the path.` },
+  ]
+}
+
+/** Two sources of one name would share cache keys, and of two with one host and prefix the second could never answer. */
+function clashes(source: SourceConfig, index: number, sources: readonly SourceConfig[]): ConfigFault[] {
+  const earlier = sources.slice(0, index)
+  const faults: ConfigFault[] = []
+  const at = `HALFTONE_SOURCES_FILE sources[${String(index)}]`
+  if (earlier.some((other) => other.name === source.name)) {
+    faults.push({ name: `${at}.name`, message: `expected a name of its own, got "${source.name}" again. Rename one.` })
+  }
+  if (earlier.some((other) => other.host === source.host && other.pathPrefix === source.pathPrefix)) {
+    faults.push({
+      name: at,
+      message: `expected a host and pathPrefix of its own, got those of an earlier source. Change one.`,
+    })
+  }
+  return faults
+}

@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { assembleSources } from './assemble-sources.ts'
+import type { Places } from './assemble-sources.ts'
+import type { Config, RenderConfig, ServerConfig, SourceConfig } from './config.ts'
+import type { ConfigFault } from './config-fault.ts'
+import { readJsonFile } from './read-json-file.ts'
+import { readSettings } from './read-settings.ts'
+import type { Environment } from './read-settings.ts'
+import { laterSharedSettings } from './settings.ts'
+import type { SettingValues } from './settings.ts'
+import { presetsFileSchema } from './source-schema.ts'
+
+export type LoadedConfig =
+  /** `notices` are worth a log line, but nothing is wrong. */
+  | { readonly ok: true; readonly config: Config; readonly notices: readonly string[] }
+  /** All faults at once. */
+  | { readonly ok: false; readonly faults: readonly ConfigFault[] }
+
+/** The whole configuration from an environment, validated and frozen. Relative paths are taken from `cwd`. */
+export function loadConfig(env: Environment, places: Places): LoadedConfig {
+  const { values, faults } = readSettings(env, places.cwd)
+  const { sources, faults: sourceFaults } = assembleSources(values, places)
+  const { presets, faults: presetFaults } = loadPresets(values, places)
+  const allFaults = [...faults, ...sourceFaults, ...presetFaults, ...contradictions(values, sources, faults)]
+  if (allFaults.length > 0) return { ok: false, faults: allFaults }
+  const config = assembleConfig(whole(values), places, sources, presets)
+  return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config) }
+}
+
+/** The environment of this process; nothing else in src/ reads it. */
+export function processEnvironment(): Environment {
+  return process.env
+}
+
+type WholeValues = { readonly [K in keyof SettingValues]-?: NonNullable<SettingValues[K]> }
+
+/** Every setting that is read below without a default of its own has one in the registry (a test holds this). */
+function whole(values: SettingValues): WholeValues {
+  return values as WholeValues
+}
+
+function assembleConfig(
+  values: WholeValues,
+  places: Places,
+  sources: readonly SourceConfig[],
+  presets: Readonly<Record<string, string>>,
+): Config {
+  const optional: SettingValues = values
+  return {
+    server: assembleServer(values),
+    dataDir: resolve(places.cwd, values.dataDir),
+    sources,
+    sourceTimeoutMs: milliseconds(values.sourceTimeoutSeconds),
+    sourceStateEntries: values.sourceStateEntries,
+    presets,
+    signing: { keys: optional.signingKeys ?? [], imgixTokens: optional.imgixTokens ?? [] },
+    render: assembleRender(values),
+    cache: {
+      memoryBytes: values.memoryCacheMB * 1_048_576,
+      diskBytes: values.diskCacheMB * 1_048_576,
+      sourceStateSeconds: values.sourceStateSeconds,
+      epoch: values.cacheEpoch,
+    },
+    delivery: {
+      errorMaxAgeSeconds: values.errorMaxAgeSeconds,
+      retryAfterSeconds: values.retryAfterSeconds,
+      corsOrigin: values.corsOrigin,
+    },
+    log: { level: values.logLevel },
+  }
+}
+
+function assembleServer(values: WholeValues): ServerConfig {
+  const optional: SettingValues = values
+  return {
+    host: values.host,
+    port: values.port,
+    metricsPort: optional.metricsPort,
+    publicUrl: optional.publicUrl,
+    maxTargetLength: values.maxTargetLength,
+    requestTimeoutMs: milliseconds(values.requestTimeoutSeconds),
+    shutdownTimeoutMs: milliseconds(values.shutdownTimeoutSeconds),
+    maxConnections: values.maxConnections,
+  }
+}
+
+function assembleRender(values: WholeValues): RenderConfig {
+  const optional: SettingValues = values
+  return {
+    renderers: optional.renderers ?? availableParallelism(),
+    queueLength: values.queueLength,
+    deadlineMs: milliseconds(values.renderDeadlineSeconds),
+    memoryCeilingMB: values.rendererMemoryMB,
+    niceness: values.rendererNiceness,
+    jemalloc: values.jemalloc,
+    refuseSeconds: values.refuseSeconds,
+    maxPixels: Math.round(values.maxMegapixels * 1e6),
+    maxFrames: values.maxFrames,
+    maxOutputSide: values.maxOutputSide,
+    avifMaxPixels: Math.round(values.avifMaxMegapixels * 1e6),
+    avifEffort: values.avifEffort,
+    webpEffort: values.webpEffort,
+    mozjpeg: values.mozjpeg,
+  }
+}
+
+function loadPresets(
+  values: SettingValues,
+  places: Places,
+): { presets: Record<string, string>; faults: ConfigFault[] } {
+  const shipped = join(places.packageDir, 'config', 'presets.json')
+  if (values.presetsFile === undefined && !existsSync(shipped)) return { presets: {}, faults: [] }
+  const path = values.presetsFile === undefined ? shipped : resolve(places.cwd, values.presetsFile)
+  const file = readJsonFile('HALFTONE_PRESETS_FILE', path, presetsFileSchema)
+  return file.ok ? { presets: file.value, faults: [] } : { presets: {}, faults: file.faults }
+}
+
+/** Settings that are fine alone and make no sense together. */
+function contradictions(
+  values: SettingValues,
+  sources: readonly SourceConfig[],
+  faults: readonly ConfigFault[],
+): ConfigFault[] {
+  const found: ConfigFault[] = []
+  const keysAreFaulty = faults.some(({ name }) => /^HALFTONE_(SIGNING_KEYS|IMGIX_TOKENS)(_FILE)?$/.test(name))
+  const hasKey = keysAreFaulty || values.signingKeys !== undefined || values.imgixTokens !== undefined
+  const locked = sources.filter((source) => source.visibility === 'private' || source.signed === 'always')
+  if (locked.length > 0 && !hasKey) {
+    const names = locked.map((source) => source.name).join(', ')
+    const message = `expected a key, because every URL of source ${names} must be signed; got none. Set it to kid:secret.`
+    found.push({ name: 'HALFTONE_SIGNING_KEYS', message })
+  }
+  if (values.metricsPort !== undefined && values.metricsPort === values.port) {
+    const message = `expected a port other than PORT, got ${String(values.port)} for both. Change one of them.`
+    found.push({ name: 'HALFTONE_METRICS_PORT', message })
+  }
+  return found
+}
+
+function noticesOf(env: Environment, config: Config): string[] {
+  const unused = laterSharedSettings.filter((name) => env[name] !== undefined && env[name] !== '')
+  const weak = config.signing.keys.filter((key) => key.secret.length < 16)
+  return [
+    ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
+    ...weak.map(
+      (key) =>
+        `the secret of signing key ${key.id} is short; 16 random characters or more cannot be guessed from a signed URL`,
+    ),
+  ]
+}
+
+function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1000)
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object)
+  return Object.freeze(value)
+}
