@@ -11,7 +11,16 @@ const renderingRevision = 1
  */
 export function encoderEpoch(config: RenderConfig): string {
   const { maxOutputSide, avifMaxPixels, avifEffort, webpEffort, mozjpeg, maxFrames } = config
-  const facts = [renderingRevision, sharpVersion(), maxOutputSide, avifMaxPixels, avifEffort, webpEffort, mozjpeg, maxFrames]
+  const facts = [
+    renderingRevision,
+    sharpVersion(),
+    maxOutputSide,
+    avifMaxPixels,
+    avifEffort,
+    webpEffort,
+    mozjpeg,
+    maxFrames,
+  ]
   return createHash('sha256').update(JSON.stringify(facts)).digest('base64url').slice(0, 8)
 }
 

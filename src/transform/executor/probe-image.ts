@@ -1,0 +1,56 @@
+import type { Metadata } from 'sharp'
+import sharp from 'sharp'
+import { AppError } from '../../errors.ts'
+import type { InputFormat } from '../image/formats.ts'
+import type { ImageMetadata, Orientation } from '../image/image-metadata.ts'
+import { decodeFailure } from './decode-failure.ts'
+import { sanitizeSvg } from './sanitize-svg.ts'
+import type { SniffedFormat } from './sniff-format.ts'
+import { sniffFormat } from './sniff-format.ts'
+
+/** Formats whose further pages are frames of an animation; in TIFF and HEIF they are other pictures. */
+const animatedFormats: ReadonlySet<InputFormat> = new Set(['gif', 'webp'])
+
+/**
+ * Reads the header of an original; no pixel is decoded. The type is told by content alone. Throws `not_an_image` for what
+ * no loader is meant for, `undecodable` for a damaged header, `too_many_pixels` above `maxPixels`.
+ */
+export async function probeImage(bytes: Buffer, limits: { readonly maxPixels: number }): Promise<ImageMetadata> {
+  const sniffed = sniffFormat(bytes)
+  if (sniffed === undefined) throw new AppError('not_an_image')
+  try {
+    const header = await readHeader(sniffed === 'svg' ? sanitizeSvg(bytes) : bytes, limits)
+    const format = inputFormat(sniffed, header)
+    return {
+      format,
+      width: header.width,
+      height: header.height,
+      orientation: uprightAlready(format) ? 1 : toOrientation(header.orientation),
+      hasAlpha: header.hasAlpha,
+      frames: animatedFormats.has(format) ? Math.max(1, header.pages ?? 1) : 1,
+      colorSpace: header.space,
+      hasProfile: header.hasProfile,
+      byteLength: bytes.length,
+    }
+  } catch (error) {
+    throw decodeFailure(error)
+  }
+}
+
+async function readHeader(bytes: Buffer, limits: { readonly maxPixels: number }): Promise<Metadata> {
+  return sharp(bytes, { limitInputPixels: limits.maxPixels }).metadata()
+}
+
+function inputFormat(sniffed: SniffedFormat, header: Metadata): InputFormat {
+  if (sniffed !== 'heif') return sniffed
+  return header.compression === 'av1' ? 'avif' : 'heic'
+}
+
+/** libheif hands pictures out upright; an EXIF tag that says otherwise is not to be applied a second time. */
+function uprightAlready(format: InputFormat): boolean {
+  return format === 'heic' || format === 'avif' || format === 'svg'
+}
+
+function toOrientation(value: number | undefined): Orientation {
+  return value !== undefined && value >= 1 && value <= 8 ? (value as Orientation) : 1
+}

@@ -1,0 +1,41 @@
+import type { AppError, ErrorCode, ErrorDetails } from '../../errors.ts'
+import type { ImageMetadata } from '../image/image-metadata.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
+
+/** What a renderer is told once, on its command line (as JSON); nothing in it is secret. */
+export type RendererSettings = { readonly maxPixels: number; readonly timeoutSeconds: number }
+
+/** Front to renderer. A job is `probe`, then `plan` or `drop`; the original crosses once. */
+export type RendererRequest =
+  | { readonly kind: 'probe'; readonly original: Buffer }
+  | { readonly kind: 'plan'; readonly plan: TransformPlan }
+  | { readonly kind: 'drop' }
+
+/** Renderer to front. `ready` comes once, unasked; `drop` is not answered. */
+export type RendererReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'probed'; readonly metadata: ImageMetadata; readonly probeMs: number }
+  | {
+      readonly kind: 'rendered'
+      readonly body: Uint8Array
+      readonly width: number
+      readonly height: number
+      readonly frames: number
+      readonly renderMs: number
+      readonly rssBytes: number
+    }
+  | { readonly kind: 'failed'; readonly failure: RendererFailure; readonly rssBytes: number }
+
+/** An AppError as it crosses the process border; causes stay in the renderer but for their first line, for the log. */
+export type RendererFailure = {
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+  readonly details: ErrorDetails
+  readonly reason: string | undefined
+}
+
+/** Packs an AppError for the way to the front. */
+export function packFailure(error: AppError): RendererFailure {
+  const reason = error.cause instanceof Error ? error.cause.message.split('\n', 1)[0] : undefined
+  return { code: error.code, detail: error.detail, details: error.details, reason }
+}

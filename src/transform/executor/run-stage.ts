@@ -1,0 +1,73 @@
+import type { Sharp } from 'sharp'
+import type { CropStage, GeometryStage, Stage } from './apply-operation.ts'
+import { blurFill } from './blur-fill.ts'
+import { enhanceTone } from './enhance-tone.ts'
+import type { PixelSource, Raster } from './raster.ts'
+import { framesOf, rasterOf, rasterSource, renderRaster } from './raster.ts'
+import type { Rect, Size } from './turn.ts'
+
+/** Sets up one stage on its input and returns the pipeline, not yet run. `size` is that of the result, of one frame. */
+export async function runStage(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
+  switch (stage.kind) {
+    case 'geometry':
+      if (source.frames > 1 && !keepsFrameOrder(stage)) return eachFrame(stage, source, size)
+      return geometryPipeline(stage, source.open())
+    case 'crop':
+      if (source.frames > 1) return cropAllAlike(stage, source)
+      return cropPipeline(stage, source.open())
+    case 'blurFill':
+      if (source.frames > 1) return eachFrame(stage, source, size)
+      return blurFill(await rasterOf(source), stage.canvas)
+    case 'enhance':
+      return enhanceTone(await rasterOf(source))
+  }
+}
+
+function geometryPipeline(stage: GeometryStage, pipeline: Sharp): Sharp {
+  // The order of these calls matters: sharp turns first when it is asked to turn before it is asked to resize,
+  // and then cannot use shrink-on-load.
+  if (stage.before) pipeline.extract(stage.before)
+  if (stage.flatten) pipeline.flatten({ background: stage.flatten })
+  if (stage.resize) pipeline.resize({ ...stage.resize, fit: 'fill' })
+  if (stage.turn.flop) pipeline.flop()
+  if (stage.turn.angle !== 0) pipeline.rotate(stage.turn.angle)
+  if (stage.after) pipeline.extract(stage.after)
+  if (stage.extend) {
+    const { top, right, bottom, left, fill } = stage.extend
+    const how = fill.kind === 'edge' ? { extendWith: 'copy' as const } : { background: fill.color }
+    pipeline.extend({ top, right, bottom, left, ...how })
+  }
+  return pipeline
+}
+
+/** Turning the roll of frames upside down would also reverse their order, and sharp refuses quarter turns of it. */
+function keepsFrameOrder(stage: GeometryStage): boolean {
+  return stage.turn.angle === 0
+}
+
+function cropPipeline(stage: CropStage, pipeline: Sharp): Sharp {
+  return pipeline.resize({ ...stage.size, fit: 'cover', position: stage.strategy, withoutReduction: true })
+}
+
+/** All frames are cut where the first one is most interesting, or the picture would jump. */
+async function cropAllAlike(stage: CropStage, source: PixelSource): Promise<Sharp> {
+  const raster = await rasterOf(source)
+  const [first = raster] = framesOf(raster)
+  const { info } = await cropPipeline(stage, rasterSource(first).open()).raw().toBuffer({ resolveWithObject: true })
+  const window: Rect = {
+    ...stage.size,
+    left: Math.abs(info.cropOffsetLeft ?? 0),
+    top: Math.abs(info.cropOffsetTop ?? 0),
+  }
+  return rasterSource(raster).open().extract(window)
+}
+
+async function eachFrame(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
+  const rendered: Raster[] = []
+  for (const frame of framesOf(await rasterOf(source))) {
+    rendered.push(await renderRaster(await runStage(stage, rasterSource(frame), size), size, 1))
+  }
+  const channels = rendered[0]?.channels ?? 4
+  const pixels = Buffer.concat(rendered.map((frame) => frame.pixels))
+  return rasterSource({ pixels, size, channels, frames: rendered.length }).open()
+}
