@@ -12,6 +12,7 @@ export type Original = OriginalState & { readonly bytes: Buffer }
 /**
  * Where originals come from. Paths are decoded and absolute (`/photos/cat.jpg`). Absence is `undefined`;
  * failures are AppErrors (`path_invalid`, `source_too_large`, `source_failed`, `source_timeout`).
+ * A signal that aborts by a timeout gives `source_timeout`; any other abort rejects with its own reason.
  */
 export interface Source {
   readonly name: string
