@@ -42,15 +42,13 @@ const maxRememberedFailures = 10_000
 /** The parts list: configuration in, wired parts out. Implementations are chosen here and nowhere else. */
 export function createApp(config: Config, options: AppOptions = {}): App {
   const logger = options.logger ?? createLogger({ level: config.log.level })
-  const log = (level: 'error' | 'warn' | 'info' | 'debug', event: string, fields?: Readonly<Record<string, unknown>>) =>
-    logger[level](event, fields)
   const sources = createSources(config.sources)
   const rendererPool = createRendererPool({
     config: config.render,
-    log,
+    log: (level, event, fields) => logger[level](event, fields),
     onEvent: (event) => metrics.event('renderers', event),
   })
-  const caches = openCaches(config, log, (event) => metrics.event('cache', event))
+  const caches = openCaches(config, logger, (event) => metrics.event('cache', event))
   const metrics = createMetrics(() => samplesOf(rendererPool, caches))
   const deliverImage = wireDelivery(config, { sources, rendererPool, resultCache: caches.resultCache, logger, metrics })
 
@@ -58,7 +56,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   const operations = {
     notReadyBecause: () => [
       ...(closing ? ['closing'] : []),
-      ...(rendererPool.stats().ready === 0 ? ['no_renderer'] : []),
+      ...(rendererPool.stats().pids.length === 0 ? ['no_renderer'] : []),
     ],
     exposeMetrics: () => metrics.expose(),
   }
@@ -115,18 +113,12 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   }
 }
 
-type Log = (
-  level: 'error' | 'warn' | 'info' | 'debug',
-  event: string,
-  fields?: Readonly<Record<string, unknown>>,
-) => void
-
-function openCaches(config: Config, log: Log, onEvent: (event: string) => void) {
+function openCaches(config: Config, log: Logger, onEvent: (event: string) => void) {
   const directory = join(config.dataDir, 'cache')
   const memory = createMemoryTier({ maxBytes: config.cache.memoryBytes })
-  const index = openDiskIndex(join(directory, 'index.sqlite'))
+  const index = openDiskIndex({ file: join(directory, 'index.sqlite'), log })
   const disk = createDiskTier({ directory, maxBytes: config.cache.diskBytes, index, log })
-  const resultCache = createResultCache({ tiers: [memory, disk], log, onEvent })
+  const resultCache = createResultCache({ tiers: [memory, disk], log, onEvent: (event) => onEvent(event.kind) })
   return {
     memory,
     disk,
@@ -149,7 +141,11 @@ function wireDelivery(
   },
 ): DeliverImage {
   const { sources, rendererPool, resultCache, logger, metrics } = parts
-  const sourceState = createSourceState({ ttlMs: config.cache.sourceStateSeconds * 1000 })
+  const sourceState = createSourceState({
+    ttlMs: config.cache.sourceStateSeconds * 1000,
+    maxEntries: config.sourceStateEntries,
+    timeoutMs: config.sourceTimeoutMs,
+  })
   const signer = createUrlSigner(config.signing)
   return createDeliverImage({
     resolveSource: (host, path) => sources.resolve(host, path),
@@ -191,9 +187,8 @@ function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCac
   return {
     renderersBusy: pool.running,
     renderersTotal: pool.renderers,
-    renderersReady: pool.ready,
+    renderersReady: pool.pids.length,
     renderQueue: pool.queued,
-    renderersResidentBytes: pool.residentBytes,
     cacheBytes: { memory: memory.bytes, disk: disk.bytes },
     cacheEntries: { memory: memory.entries, disk: disk.entries },
   }

@@ -71,7 +71,7 @@ export function readImageRequest(raw: RawRequest, deps: ImageRequestDeps, nowMs:
     presets: deps.presets,
   })
   // A signed URL says exactly what its maker wants, so it is never moved to a ladder or held to presets.
-  const params = signature.isSigned ? parsed.params : applyVariantPolicy(parsed.params, resolved.config.variants)
+  const params = signature.isSigned ? parsed.params : applyVariantPolicy(parsed, resolved.config.variants)
   const narrowed = narrowCapabilities(params, detectCapabilities(raw.accept))
   return {
     source: resolved.source,

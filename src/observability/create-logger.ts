@@ -14,7 +14,7 @@ export type LogFields = Readonly<Record<string, unknown>>
 export function createLogger(options: { level: string; destination?: { write(line: string): void } }): Logger {
   const settings = {
     level: options.level,
-    base: undefined,
+    base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }

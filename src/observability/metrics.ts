@@ -6,7 +6,6 @@ export type Samples = {
   readonly renderersTotal: number
   readonly renderersReady: number
   readonly renderQueue: number
-  readonly renderersResidentBytes: number
   readonly cacheBytes: Readonly<Record<string, number>>
   readonly cacheEntries: Readonly<Record<string, number>>
 }
@@ -89,11 +88,6 @@ export function createMetrics(sample: () => Samples): Metrics {
   gauge('halftone_renderers_ready', 'Renderer processes alive and ready', (samples) => samples.renderersReady)
   gauge('halftone_renderers_busy', 'Renderer processes at work', (samples) => samples.renderersBusy)
   gauge('halftone_render_queue_jobs', 'Renders waiting for a renderer', (samples) => samples.renderQueue)
-  gauge(
-    'halftone_renderers_resident_bytes',
-    'Resident memory of all renderers as last reported',
-    (samples) => samples.renderersResidentBytes,
-  )
   perTier(registers, 'halftone_cache_bytes', 'Bytes kept, by tier', () => sample().cacheBytes)
   perTier(registers, 'halftone_cache_entries', 'Results kept, by tier', () => sample().cacheEntries)
 
