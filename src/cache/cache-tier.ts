@@ -35,12 +35,8 @@ export type TierStats = {
 /** The part of the logger that the cache uses. */
 export type CacheLog = Pick<Logger, 'info' | 'warn'>
 
-const cacheKey = /^[A-Za-z0-9_-]{16,64}$/
-
-/** Whether a key is safe as a file name and long enough to be a hash. */
-export function isCacheKey(key: string): boolean {
-  return cacheKey.test(key)
-}
+/** Safe as a file name, and long enough to be a hash. */
+export const cacheKey = /^[A-Za-z0-9_-]{16,64}$/
 
 /** One picture above this share of a tier would throw out too many others; with 1/8 at least eight of the largest fit. */
 export const largestEntryShare = 1 / 8

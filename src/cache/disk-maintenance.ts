@@ -85,7 +85,11 @@ export function createDiskMaintenance(deps: {
       const late = setTimeoutSignal(drainTimeoutMs)
       await Promise.race([finish(drainWrites).catch(() => undefined), late.passed])
       late.cancel()
-      index.close()
+      try {
+        index.close()
+      } catch (error) {
+        log.warn('cache_upkeep_failed', { tier: 'disk', task: 'close', code: errorCodeOf(error) })
+      }
     },
   }
 }

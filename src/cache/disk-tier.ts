@@ -1,4 +1,4 @@
-import { largestEntryShare, isCacheKey, type CacheLog, type CacheTier, type MeasuredTier } from './cache-tier.ts'
+import { largestEntryShare, cacheKey, type CacheLog, type CacheTier, type MeasuredTier } from './cache-tier.ts'
 import type { CachedResult } from './cached-result.ts'
 import { createDiskEviction } from './disk-eviction.ts'
 import type { DiskIndex, DiskIndexTotals } from './disk-index.ts'
@@ -88,7 +88,7 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     name: 'disk',
     async get(key, signal): Promise<CachedResult | undefined> {
       signal.throwIfAborted()
-      if (!isCacheKey(key) || state.closed) return undefined
+      if (!cacheKey.test(key) || state.closed) return undefined
       const onItsWay = writes.pending(key)
       if (onItsWay) return onItsWay
       try {
@@ -102,12 +102,12 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
       }
     },
     async set(key, result) {
-      if (!isCacheKey(key) || state.closed) return
+      if (!cacheKey.test(key) || state.closed) return
       await writes.keep(key, result)
       maintenance.roomTaken()
     },
     async delete(key) {
-      if (isCacheKey(key) && !state.closed) await writes.remove(key)
+      if (cacheKey.test(key) && !state.closed) await writes.remove(key)
     },
     close() {
       state.closed ??= maintenance.stop(() => writes.drain())

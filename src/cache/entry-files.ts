@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { isCacheKey } from './cache-tier.ts'
+import { cacheKey } from './cache-tier.ts'
 import type { DiskIndexRow } from './disk-index.ts'
 import { errorCodeOf } from './outage-log.ts'
 
@@ -81,8 +81,8 @@ export function createEntryFiles(options: { readonly directory: string; readonly
     },
 
     async removeLeftovers() {
-      const names = await readdir(temporary).catch(absentAsEmpty)
-      for (const name of names) if (!name.startsWith(instance)) await unlink(join(temporary, name)).catch(unlessAbsent)
+      for (const name of await namesIn(temporary, /-/))
+        if (!name.startsWith(instance)) await unlink(join(temporary, name)).catch(unlessAbsent)
     },
 
     scan: () => scanShards(directory),
@@ -124,12 +124,13 @@ async function ensuringFolder(folder: string, work: () => Promise<void>): Promis
 }
 
 async function* scanShards(directory: string): AsyncGenerator<readonly DiskIndexRow[]> {
-  for (let shard = 0; shard < 0x1000; shard += 1) {
-    const hex = shard.toString(16).padStart(3, '0')
-    const folder = join(directory, hex.slice(0, 1), hex.slice(1))
-    const keys = (await readdir(folder).catch(absentAsEmpty)).filter(isCacheKey)
-    for (let from = 0; from < keys.length; from += scanBatch)
-      yield await statRows(folder, keys.slice(from, from + scanBatch))
+  for (const outer of await namesIn(directory, /^[0-9a-f]$/)) {
+    for (const inner of await namesIn(join(directory, outer), /^[0-9a-f]{2}$/)) {
+      const folder = join(directory, outer, inner)
+      const keys = await namesIn(folder, cacheKey)
+      for (let from = 0; from < keys.length; from += scanBatch)
+        yield await statRows(folder, keys.slice(from, from + scanBatch))
+    }
   }
 }
 
@@ -143,9 +144,13 @@ async function statRows(folder: string, keys: readonly string[]): Promise<readon
   return rows
 }
 
-function absentAsEmpty(error: unknown): string[] {
-  if (errorCodeOf(error) === 'ENOENT') return []
-  throw error
+async function namesIn(folder: string, wanted: RegExp): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => wanted.test(name))
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 function unlessAbsent(error: unknown): undefined {

@@ -10,12 +10,12 @@ export function withinDeadline<T>(
   if (caller?.aborted) return Promise.reject(caller.reason as Error)
   const controller = new AbortController()
   return new Promise<T>((resolve, reject) => {
-    const giveUp = (reason: unknown) => {
+    const giveUp = (reason: Error) => {
       stopWaiting()
       controller.abort(reason)
       reject(reason)
     }
-    const onCallerLeft = () => giveUp(caller?.reason)
+    const onCallerLeft = () => giveUp(caller?.reason as Error)
     const timer = setTimeout(
       () => giveUp(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')),
       timeoutMs,

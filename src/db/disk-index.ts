@@ -126,7 +126,7 @@ function prepareTables(db: SqliteDatabase, bootId: string): Tables {
       return { entries: row.entries, bytes: row.bytes, complete: row.complete === 1 }
     },
     // Immediate, so that a second process makes us wait and not fail.
-    write: (changes) => writeAll.immediate(changes),
+    write: (changes) => retryingWhenFull(db, () => writeAll.immediate(changes)),
     oldest: (limit) => selectOldest.all(limit),
     close() {
       if (!db.open) return
@@ -137,6 +137,17 @@ function prepareTables(db: SqliteDatabase, bootId: string): Tables {
       }
     },
     abandon: () => db.close(),
+  }
+}
+
+/** On a full disk the write-ahead log cannot grow, but writing it back empties it. */
+function retryingWhenFull(db: SqliteDatabase, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_FULL') throw error
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    work()
   }
 }
 

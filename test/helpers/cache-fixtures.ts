@@ -1,32 +1,11 @@
-import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { CacheLog } from '../../src/cache/cache-tier.ts'
-import type { CachedResult } from '../../src/cache/cached-result.ts'
 import { createDiskTier, type DiskTierOptions } from '../../src/cache/disk-tier.ts'
 import { openDiskIndex } from '../../src/db/disk-index.ts'
-
-/** A key as delivery makes them; the same text gives the same key. */
-export function keyOf(text: string | number): string {
-  return createHash('sha256').update(String(text)).digest('base64url')
-}
-
-/** A result whose body follows from the key, so that anybody can tell a right answer from a wrong one. */
-export function resultFor(key: string, bodyBytes = 2000): CachedResult {
-  const body = Buffer.alloc(bodyBytes)
-  const seed = createHash('sha256').update(key).digest()
-  for (let at = 0; at < bodyBytes; at += seed.length) seed.copy(body, at)
-  return {
-    body,
-    contentType: 'image/webp',
-    etag: `"${key}"`,
-    createdAtMs: 1_700_000_000_000,
-    facts: { width: 10, format: 'webp', cut: true },
-  }
-}
 
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'halftone-test-'))
