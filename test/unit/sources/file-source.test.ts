@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import {
-  appendFile,
   chmod,
   link,
   mkdir,
   mkdtemp,
-  open,
+  readdir,
+  readlink,
   realpath,
   rename,
   rm,
@@ -93,68 +93,12 @@ describe('symbolic links', () => {
     expect((await linked.read('/x.jpg', signal))?.bytes.toString()).toBe('outside')
     expect(await linked.read('/a.jpg', signal)).toBeUndefined()
   })
-
-  test('links and folders that are swapped during the read never give a byte from outside', async () => {
-    const place = join(folder, 'race.jpg')
-    const [inside, outside] = [join(base, 'link-in'), join(base, 'link-out')]
-    const directory = join(folder, 'race')
-    await mkdir(join(base, 'away'))
-    await writeFile(join(base, 'away', 'b.jpg'), 'outside')
-    let isOver = false
-    const attacker = (async () => {
-      while (!isOver) {
-        await symlink('a.jpg', inside)
-        await rename(inside, place)
-        await symlink('../secret.jpg', outside)
-        await rename(outside, place)
-        await symlink('sub', directory).then(() => unlink(directory))
-        await symlink('../away', directory).then(() => unlink(directory))
-      }
-    })()
-    const seen = new Map<string, number>()
-    for (let round = 0; round < 1500; round++) {
-      const path = round % 2 === 0 ? '/race.jpg' : '/race/b.jpg'
-      const original = await source()
-        .read(path, signal)
-        .catch(() => undefined)
-      const text = original?.bytes.toString() ?? 'absent'
-      seen.set(text, (seen.get(text) ?? 0) + 1)
-    }
-    isOver = true
-    await attacker
-    expect([...seen.keys()].sort()).not.toContain('outside')
-    expect(seen.get('inside')).toBeGreaterThan(0)
-  })
 })
 
 describe('what is not a regular file', () => {
   test('a pipe is absent at once instead of waiting for a writer', async () => {
     await run('mkfifo', [join(folder, 'pipe.jpg')])
     expect(await source().read('/pipe.jpg', AbortSignal.timeout(2000))).toBeUndefined()
-  })
-
-  test('a pipe that takes the place of a file during the read does not hang it', async () => {
-    const [file, pipe, place] = [join(base, 'file'), join(base, 'pipe'), join(folder, 'turning.jpg')]
-    let isOver = false
-    const attacker = (async () => {
-      while (!isOver) {
-        await writeFile(file, 'inside')
-        await rename(file, place)
-        await run('mkfifo', [pipe])
-        await rename(pipe, place)
-      }
-    })()
-    for (let round = 0; round < 300; round++) {
-      const original = await source()
-        .read('/turning.jpg', AbortSignal.timeout(2000))
-        .catch((error: { code?: string }) => {
-          expect(error.code).toBe('source_failed')
-          return undefined
-        })
-      if (original) expect(original.bytes.toString()).toBe('inside')
-    }
-    isOver = true
-    await attacker
   })
 
   test('a socket, a device and a folder are absent', async () => {
@@ -193,42 +137,16 @@ describe('failures', () => {
     expect(await source().read(`/${'a/'.repeat(3000)}a.jpg`, signal)).toBeUndefined()
   })
 
-  test('a file that never stops growing is a failure, and never more than its limit is read', async () => {
-    const path = join(folder, 'growing.jpg')
-    await writeFile(path, 'x')
-    let isOver = false
-    const writer = (async () => {
-      while (!isOver) await appendFile(path, 'y')
-    })()
-    const codes = new Set<string>()
-    for (let round = 0; round < 50; round++) {
-      const outcome = await source()
-        .read('/growing.jpg', signal)
-        .then((original) => (original?.bytes.length === original?.byteLength ? 'whole' : 'torn'))
-        .catch((error: { code: string }) => error.code)
-      codes.add(outcome)
-    }
-    isOver = true
-    await writer
-    expect(codes).not.toContain('torn')
-    expect(codes).toContain('source_failed')
-  })
-
   test('handles are given back, also when the reader leaves', async () => {
     await writeFile(join(folder, 'big.jpg'), Buffer.alloc(maxBytes))
-    const probe = await open(join(folder, 'a.jpg'))
-    const fdBefore = probe.fd
-    await probe.close()
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 100; round++) {
       const leaving = new AbortController()
       const reading = source().read('/big.jpg', leaving.signal)
       setTimeout(() => leaving.abort(new Error('left')), round % 3)
       await reading.catch(() => undefined)
     }
     await new Promise((resolve) => setTimeout(resolve, 100))
-    const after = await open(join(folder, 'a.jpg'))
-    expect(after.fd).toBeLessThanOrEqual(fdBefore + 3)
-    await after.close()
+    expect(await openFiles()).not.toContain(join(folder, 'big.jpg'))
   })
 })
 
@@ -266,4 +184,10 @@ async function readAsNobody(path: string): Promise<unknown> {
   const rights = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], rights)
   return JSON.parse(stdout)
+}
+
+/** Where the open descriptors of this process lead, as far as the system tells. */
+async function openFiles(): Promise<string[]> {
+  const descriptors = await readdir('/proc/self/fd').catch(() => [])
+  return Promise.all(descriptors.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
 }
