@@ -5,13 +5,16 @@ const listParams = { auto: ['format', 'compress', 'enhance'] }
 // Sliders need an end that is useful to drag to; the text box beside takes all that is allowed.
 const usefulRanges = { w: [16, 2000, 1], h: [16, 2000, 1], dpr: [0.5, 4, 0.25], 'fp-z': [1, 10, 0.1] }
 const openCategories = ['size', 'format', 'auto']
+// What people reach for first; the others follow in the order of the description.
+const firstNames = ['w', 'h', 'fit', 'crop', 'ar', 'rect', 'fm', 'q', 'auto', 'bg', 'fill']
 const hiddenParams = new Set(['s', 'ixlib', 'ixid', 'sig', 'kid', 'expires'])
 
 /** Builds one control per parameter, by category; `onChange` is called with every change. */
 export function createParamControls(container, { params, presets }, onChange) {
-  const shown = params.filter(({ name }) => !hiddenParams.has(name))
+  const rank = ({ name }) => (firstNames.includes(name) ? firstNames.indexOf(name) : firstNames.length)
+  const shown = params.filter(({ name }) => !hiddenParams.has(name)).sort((a, b) => rank(a) - rank(b))
   const controls = new Map(shown.map((param) => [param.name, createControl(completed(param, presets), onChange)]))
-  const groups = [...new Set(shown.map(({ category }) => category))].map((category) => {
+  const groups = [...new Set(params.map(({ category }) => category))].map((category) => {
     const members = shown.filter((param) => param.category === category)
     const count = create('span', { class: 'count', hidden: true })
     const title = create('summary', { text: category.replaceAll('-', ' ') }, count)
