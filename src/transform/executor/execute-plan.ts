@@ -64,13 +64,19 @@ async function render(
   for (const step of steps) {
     source = rasterSource(await renderRaster(await runStage(step.stage, source, step.size), step.size, source.frames))
   }
-  const pipeline = last ? await runStage(last.stage, source, last.size) : source.open()
   const size = last?.size ?? source.size
+  const drawn = last ? await runStage(last.stage, source, last.size) : source.open()
+  const pipeline = keepsOrientationTag(metadata, plan) ? rasterSource(await renderRaster(drawn, size, 1)).open() : drawn
   const animation = source.frames > 1 ? await animationOf(bytes, source.frames) : undefined
   const timed = pipeline.timeout({ seconds: limits.timeoutSeconds })
   const body = await withOutputColor(timed, plan.color, (colored) => encode(colored, plan.output, animation).toBuffer())
   if (body.length === 0) throw new AppError('internal', { cause: new Error('the encoder returned no bytes') })
   return { body, width: size.width, height: size.height, frames: source.frames }
+}
+
+/** libheif turns the EXIF tag that the pixels still carry into a rotation of the AVIF: they must come without one. */
+function keepsOrientationTag(metadata: ImageMetadata, plan: RenderPlan): boolean {
+  return plan.output.format === 'avif' && metadata.orientation !== 1
 }
 
 /** The stages of a plan, each with the size it leads to. */

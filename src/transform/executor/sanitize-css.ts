@@ -15,5 +15,5 @@ export function sanitizeCss(css: string): string | undefined {
     const target = groups.slice(0, 3).find((group) => group !== undefined) ?? ''
     return localUrl.test(target) ? '' : match
   })
-  return /url/i.test(withoutLocal) ? undefined : bare
+  return /url|\/\//i.test(withoutLocal) ? undefined : bare
 }
