@@ -104,10 +104,16 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   return {
     async listen() {
       const { host } = config.server
-      if (metricsPort !== undefined) await listen(metricsServer, { host, port: metricsPort })
-      const { port } = await listen(server, config.server)
-      logger.info('listening', { host, port })
-      return originOf(host, port)
+      try {
+        if (metricsPort !== undefined) await listen(metricsServer, { host, port: metricsPort })
+        const { port } = await listen(server, config.server)
+        logger.info('listening', { host, port })
+        return originOf(host, port)
+      } catch (error) {
+        // Nobody will close an app that never ran, and its renderers would keep the process alive.
+        await (closing ??= closeParts())
+        throw error
+      }
     },
     close: () => (closing ??= closeParts()),
   }

@@ -11,6 +11,12 @@ if (!isThere) console.log(`skipped: the shared corpus is not at ${corpus}`)
 const files = (group: string) => (isThere ? readdirSync(join(corpus, group)).sort() : [])
 const deadlineMs = 20_000
 
+const thumbnail = (picture: sharp.Sharp) =>
+  picture.toBuffer().then((body) => sharp(body).resize(24, 24, { fit: 'fill' }).greyscale().raw().toBuffer())
+const meanDifference = (one: Buffer, other: Buffer) =>
+  one.reduce((sum, value, index) => sum + Math.abs(value - (other[index] ?? 0)), 0) / one.length
+const total = (delays: readonly number[] | undefined) => delays?.reduce((sum, delay) => sum + delay, 0)
+
 describe.skipIf(!isThere)('the shared corpus', () => {
   let halftone: RunningHalftone
   beforeAll(async () => {
@@ -48,16 +54,14 @@ describe.skipIf(!isThere)('the shared corpus', () => {
     const { width = 0, height = 0, orientation } = await sharp(body).metadata()
     expect([status, orientation]).toEqual([200, undefined])
     expect(width > height).toBe(file.startsWith('Landscape'))
-    // The same scene in every orientation: each one, put upright, looks like the one that was stored upright.
+    // The same scene in every orientation: put upright, each is nearer to the one stored upright than to any turn of it.
     const upright = await ask(`${pathOf('orientation', file.replace(/\d/, '1'))}?w=300`)
-    for (const [x, y] of [
-      [0.1, 0.1],
-      [0.9, 0.1],
-      [0.1, 0.9],
-      [0.9, 0.9],
-      [0.5, 0.5],
-    ] as const) {
-      expect(colorDistance(await colorAt(body, x, y), await colorAt(upright.body, x, y))).toBeLessThan(50)
+    const seen = await thumbnail(sharp(body))
+    const distanceTo = async (reference: sharp.Sharp) => meanDifference(seen, await thumbnail(reference))
+    const right = await distanceTo(sharp(upright.body))
+    const { body: reference } = upright
+    for (const wrong of [sharp(reference).flip(), sharp(reference).flop(), sharp(reference).rotate(180)]) {
+      expect(right).toBeLessThan((await distanceTo(wrong)) / 1.5)
     }
   })
 
@@ -94,7 +98,9 @@ describe.skipIf(!isThere)('the shared corpus', () => {
       ] as const) {
         const { body } = await ask(`${pathOf('formats', file)}?w=50&auto=format`, accept)
         const metadata = await sharp(body, { animated: true }).metadata()
-        expect(metadata.pages).toBe(original.pages)
+        // Encoders unite equal frames; what must stay is the motion and how long it takes.
+        expect(metadata.pages).toBeGreaterThan(1)
+        expect(total(metadata.delay)).toBe(total(original.delay))
         expect(metadata.loop).toBe(original.loop)
         if (format) expect(metadata.format).toBe(format)
       }

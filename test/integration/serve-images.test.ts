@@ -32,7 +32,7 @@ beforeAll(async () => {
     'notes.jpg': 'not a picture at all',
     '.hidden.jpg': await drawGradientJpeg(60, 40),
   })
-  halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_CACHE_STATE_SECONDS: '1' })
+  halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_SOURCE_STATE_SECONDS: '1' })
 })
 afterAll(async () => {
   await halftone.stop()
@@ -84,8 +84,19 @@ describe('rendering', () => {
   test('a CMYK print file keeps its colours', async () => {
     const { body } = await picture('/print.jpg?w=100')
     expect((await sharp(body).metadata()).space).toBe('srgb')
+    const reference = await sharp(await drawCmykJpeg(200, 200))
+      .toColourspace('srgb')
+      .png()
+      .toBuffer()
+    for (const [x, y] of [
+      [0.25, 0.25],
+      [0.75, 0.25],
+      [0.25, 0.75],
+      [0.75, 0.75],
+    ] as const) {
+      expect(colorDistance(await colorAt(body, x, y), await colorAt(reference, x, y))).toBeLessThan(25)
+    }
     expect(colorDistance(await colorAt(body, 0.25, 0.25), quadrantColors.topLeft)).toBeLessThan(60)
-    expect(colorDistance(await colorAt(body, 0.25, 0.75), quadrantColors.bottomLeft)).toBeLessThan(80)
   })
 
   test('no params: the original, byte for byte, typed by content and not by name', async () => {
@@ -159,7 +170,7 @@ describe('delivery', () => {
       'cross-origin-resource-policy': 'cross-origin',
       'access-control-allow-origin': '*',
       'timing-allow-origin': '*',
-      'content-disposition': 'inline; filename="photo.webp"',
+      'content-disposition': 'inline; filename=photo.webp',
       'cache-status': 'halftone; fwd=miss; stored',
     })
     expect(head['cache-control']).toMatch(/^public, max-age=\d+, stale-while-revalidate=\d+$/)
@@ -220,7 +231,7 @@ describe('delivery', () => {
     const get = await picture('/photo.jpg?w=101&auto=format')
     const head = await fetch(`${halftone.origin}/photo.jpg?w=101&auto=format`, { method: 'HEAD' })
     expect(await head.text()).toBe('')
-    const volatile = new Set(['date', 'server-timing', 'x-request-id', 'cache-status'])
+    const volatile = new Set(['date', 'server-timing', 'x-request-id', 'cache-status', 'connection', 'keep-alive'])
     const stable = (headers: Headers) => [...headers].filter(([name]) => !volatile.has(name))
     expect(stable(head.headers)).toEqual(stable(get.response.headers))
   })
@@ -272,23 +283,26 @@ describe('errors', () => {
     ['/absent.jpg?w=1', 404, 'not_found'],
     ['/notes.jpg?w=10', 422, 'not_an_image'],
     ['/notes.jpg', 422, 'not_an_image'],
-    ['/.hidden.jpg?w=10', 404, undefined],
-    ['/%2e%2e/%2e%2e/etc/passwd?w=10', 400, 'path_invalid'],
+    ['/.hidden.jpg?w=10', 400, 'path_invalid'],
+    ['/a%2f..%2f..%2fetc/passwd?w=10', 400, 'path_invalid'],
     ['/photo.jpg?w64=%21%21%21', 400, 'param_invalid'],
-    [`/photo.jpg?w=10&x=${'a'.repeat(9000)}`, 414, 'uri_too_long'],
     ['/photo.jpg?w=10&expires=1000', 404, 'expired'],
     ['/-/nothing', 404, 'not_found'],
     ['/v1/nothing', 404, 'not_found'],
-    ['/-/playground/%E0%A4%A', 400, 'bad_request'],
+    ['/-/playground/%E0%A4%A', 404, 'not_found'],
   ])('%s is %i %s', async (target, status, code) => {
     const { response, body, type } = await picture(target)
     expect(response.status).toBe(status)
     expect(type).toBe('application/problem+json')
     const document = JSON.parse(body.toString()) as Record<string, unknown>
-    if (code !== undefined) expect(document['code']).toBe(code)
+    expect(document['code']).toBe(code)
     expect(document['requestId']).toBe(response.headers.get('x-request-id'))
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
     expect(response.headers.get('cache-control')).toMatch(/no-store|max-age=60$/)
+  })
+
+  test('a target that is too long is refused', async () => {
+    expect((await picture(`/photo.jpg?w=10&x=${'a'.repeat(9000)}`)).response.status).toBe(414)
   })
 
   test('bad values are ignored, and what was applied is told', async () => {
