@@ -10,7 +10,6 @@ import {
   rename,
   rm,
   symlink,
-  unlink,
   utimes,
   writeFile,
 } from 'node:fs/promises'

@@ -1,0 +1,248 @@
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Config } from '../../../src/config/config.ts'
+import { formatFaults } from '../../../src/config/config-fault.ts'
+import { loadConfig } from '../../../src/config/load-config.ts'
+import { printConfig } from '../../../src/config/print-config.ts'
+import { describeSettings, settings } from '../../../src/config/settings.ts'
+import type { Setting } from '../../../src/config/settings.ts'
+
+let cwd = ''
+beforeAll(async () => {
+  cwd = await realpath(await mkdtemp(join(tmpdir(), 'halftone-config-')))
+  await mkdir(join(cwd, 'photos'))
+})
+afterAll(() => rm(cwd, { recursive: true }))
+
+type Env = Readonly<Record<string, string>>
+const load = (env: Env) => loadConfig(env, { cwd, packageDir: join(cwd, 'package') })
+
+function configOf(env: Env): Config {
+  const loaded = load(env)
+  if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
+  return loaded.config
+}
+
+function faultsOf(env: Env): Record<string, string> {
+  const loaded = load(env)
+  return loaded.ok ? {} : Object.fromEntries(loaded.faults.map((fault) => [fault.name, fault.message]))
+}
+
+describe('without any setting', () => {
+  test('the defaults of the contract are in force', () => {
+    const config = configOf({})
+    expect(config.server).toMatchObject({ host: '127.0.0.1', port: 8080, metricsPort: undefined, publicUrl: undefined })
+    expect(config.dataDir).toBe(join(cwd, 'data'))
+    expect(config.sources).toHaveLength(1)
+    expect(config.sources[0]).toMatchObject({
+      kind: 'folder',
+      folder: join(cwd, 'package', 'samples'),
+      host: undefined,
+      pathPrefix: '/',
+      visibility: 'public',
+      signed: 'private',
+      variants: { kind: 'exact' },
+      maxBytes: 50_000_000,
+    })
+    expect(config.render).toMatchObject({ renderers: availableParallelism(), maxOutputSide: 8192, maxFrames: 256 })
+    expect(config.cache).toMatchObject({ memoryBytes: 256 * 2 ** 20, diskBytes: 10_240 * 2 ** 20 })
+    expect(config.signing).toEqual({ keys: [], imgixTokens: [] })
+    expect(config.delivery.errorMaxAgeSeconds).toBe(60)
+  })
+
+  test('no number is missing, and nothing can be changed any more', () => {
+    const config = configOf({})
+    const seen = JSON.stringify(config, (_key, value: unknown) => (Number.isNaN(value) ? 'broken' : value))
+    expect(seen).not.toContain('broken')
+    for (const section of [config, config.server, config.render, config.cache, config.sources, config.sources[0]]) {
+      expect(Object.isFrozen(section)).toBe(true)
+    }
+    const optional = ['metricsPort', 'publicUrl', 'host']
+    for (const section of [
+      config.server,
+      config.render,
+      config.cache,
+      config.delivery,
+      config.sources[0] ?? {},
+      config,
+    ]) {
+      for (const [key, value] of Object.entries(section)) if (!optional.includes(key)) expect(value, key).toBeDefined()
+    }
+  })
+})
+
+test.each(
+  Object.values(settings as Readonly<Record<string, Setting<unknown>>>).map((entry) => [entry.env, entry] as const),
+)('%s: the default is a value that its own parser takes, and the row explains it', (_env, entry) => {
+  if (entry.default !== undefined) expect(entry.value.parse(entry.default)).toBeDefined()
+  expect(entry.default ?? entry.defaultText).toBeDefined()
+  expect(entry.meaning).toMatch(/\.$/)
+})
+
+test('names are unique and every own one begins with HALFTONE_', () => {
+  const names = describeSettings().map((row) => row.env)
+  expect(new Set(names).size).toBe(names.length)
+  expect(names.filter((name) => !name.startsWith('HALFTONE_'))).toEqual(['PORT', 'HOST'])
+})
+
+describe('values', () => {
+  test.each<[string, string, (config: Config) => unknown, unknown]>([
+    ['PORT', '0', (c) => c.server.port, 0],
+    ['HOST', '::1', (c) => c.server.host, '::1'],
+    ['HALFTONE_PUBLIC_URL', 'https://img.example.com/', (c) => c.server.publicUrl, 'https://img.example.com'],
+    ['HALFTONE_REQUEST_TIMEOUT_SECONDS', '2.5', (c) => c.server.requestTimeoutMs, 2500],
+    ['HALFTONE_SOURCE', 'photos', (c) => c.sources[0]?.folder, () => join(cwd, 'photos')],
+    ['HALFTONE_MAX_ORIGINAL_MB', '0.5', (c) => c.sources[0]?.maxBytes, 500_000],
+    ['HALFTONE_MAX_MEGAPIXELS', '12.5', (c) => c.render.maxPixels, 12_500_000],
+    ['HALFTONE_AVIF_MAX_MEGAPIXELS', '1', (c) => c.render.avifMaxPixels, 1_000_000],
+    ['HALFTONE_RENDERERS', '3', (c) => c.render.renderers, 3],
+    ['HALFTONE_MOZJPEG', '0', (c) => c.render.mozjpeg, false],
+    ['HALFTONE_MEMORY_CACHE_MB', '1', (c) => c.cache.memoryBytes, 1_048_576],
+    ['HALFTONE_STRICT', 'TRUE', (c) => c.sources[0]?.strict, true],
+    ['HALFTONE_VARIANTS', 'presets-only', (c) => c.sources[0]?.variants, { kind: 'presets-only' }],
+    ['HALFTONE_DEFAULT_PARAMS', 'auto=format&q=60', (c) => c.sources[0]?.defaultParams, 'auto=format&q=60'],
+    ['HALFTONE_CORS_ORIGIN', 'https://shop.example', (c) => c.delivery.corsOrigin, 'https://shop.example'],
+    ['HALFTONE_LOG_LEVEL', 'debug', (c) => c.log.level, 'debug'],
+    ['HALFTONE_MAX_AGE_SECONDS', ' 5 ', (c) => c.sources[0]?.maxAgeSeconds, 5],
+    ['HALFTONE_RENDERERS', '', (c) => c.render.renderers, availableParallelism()],
+  ])('%s=%s', (name, text, pick, want) => {
+    expect(pick(configOf({ [name]: text }))).toEqual(typeof want === 'function' ? (want as () => unknown)() : want)
+  })
+
+  test('ladders are sorted and free of repetition', () => {
+    const config = configOf({
+      HALFTONE_VARIANTS: 'snap',
+      HALFTONE_SNAP_WIDTHS: '640, 320,640',
+      HALFTONE_SNAP_QUALITIES: '75,50',
+    })
+    expect(config.sources[0]?.variants).toEqual({ kind: 'snap', widths: [320, 640], qualities: [50, 75] })
+  })
+
+  test('keys keep their order, and a secret may hold colons', () => {
+    const config = configOf({ HALFTONE_SIGNING_KEYS: 'k2:new:er,k1:old', HALFTONE_IMGIX_TOKENS: 'a, b' })
+    expect(config.signing).toEqual({
+      keys: [
+        { id: 'k2', secret: 'new:er' },
+        { id: 'k1', secret: 'old' },
+      ],
+      imgixTokens: ['a', 'b'],
+    })
+  })
+})
+
+describe('faults', () => {
+  test.each([
+    ['PORT', '65536', 'whole number'],
+    ['PORT', '8080x', 'whole number'],
+    ['PORT', '1e3', 'whole number'],
+    ['HOST', 'http://x', 'host name'],
+    ['HALFTONE_PUBLIC_URL', 'https://x/path', 'origin'],
+    ['HALFTONE_MAX_MEGAPIXELS', '-1', 'megapixels'],
+    ['HALFTONE_STRICT', 'maybe', 'true or false'],
+    ['HALFTONE_SIGNED', 'never', 'private, always'],
+    ['HALFTONE_SNAP_WIDTHS', '100,,200', 'whole numbers'],
+    ['HALFTONE_DEFAULT_PARAMS', '?w=1', 'without ?'],
+    ['HALFTONE_DEFAULT_PARAMS', 'w=1&%73=abc', 'without s'],
+    ['HALFTONE_CORS_ORIGIN', '*.example.com', 'origin'],
+    ['HALFTONE_SOURCE', 'missing-folder', 'existing folder'],
+    ['HALFTONE_SOURCES_FILE', 'missing.json', 'ENOENT'],
+  ])('%s=%s says what was expected and what came', (name, text, expected) => {
+    const message = faultsOf({ [name]: text })[name] ?? ''
+    expect(message).toContain(expected)
+    expect(message).toContain(text)
+    expect(message).toMatch(/(Correct|Make|Remove)/)
+  })
+
+  test('all of them are told at once', () => {
+    const faults = faultsOf({
+      PORT: 'x',
+      HALFTONE_RENDERERS: '0',
+      HALFTONE_NOPE: '1',
+      HALFTONE_SOURCE: 'missing',
+      HALFTONE_SIGNED: 'always',
+    })
+    expect(Object.keys(faults).sort()).toEqual(
+      ['HALFTONE_NOPE', 'HALFTONE_RENDERERS', 'HALFTONE_SIGNING_KEYS', 'HALFTONE_SOURCE', 'PORT'].sort(),
+    )
+  })
+
+  test('an unknown name is refused, with the nearest that exists', () => {
+    expect(faultsOf({ HALFTONE_SORUCE: 'x' }).HALFTONE_SORUCE).toContain('Did you mean HALFTONE_SOURCE?')
+    expect(faultsOf({ HALFTONE_RENDERER: '2' }).HALFTONE_RENDERER).toContain('HALFTONE_RENDERERS')
+    expect(faultsOf({ HALFTONE_COMPLETELY_DIFFERENT: 'x' }).HALFTONE_COMPLETELY_DIFFERENT).not.toContain('mean')
+    expect(faultsOf({ PATH: '/bin', REDIS: 'x' })).toEqual({})
+  })
+
+  test.each(['s3://key:hunter2@bucket', 'https://user:hunter2@host/base', 'http://hunter2', 'web'])(
+    'a source of a later kind is told apart from a folder, without its credentials: %s',
+    (source) => {
+      const message = faultsOf({ HALFTONE_SOURCE: source }).HALFTONE_SOURCE ?? ''
+      expect(message).toContain('not available in this version')
+      expect(message).not.toContain('hunter2')
+    },
+  )
+
+  test('settings of later parts are refused by name, those shared with others only noticed', () => {
+    for (const name of ['HALFTONE_API_KEYS', 'HALFTONE_JWT_SECRET', 'HALFTONE_UPLOADS', 'HALFTONE_API_KEYS_FILE']) {
+      expect(faultsOf({ [name]: 'hunter2' })[name]).toMatch(/not available in this version. Remove it/)
+    }
+    const loaded = load({ REDIS_URL: 'redis://:hunter2@host', AWS_PROFILE: 'x' })
+    expect(loaded.ok && loaded.notices).toEqual(['REDIS_URL is set, but nothing reads it in this version'])
+  })
+
+  test('what must be signed needs a key', () => {
+    expect(faultsOf({ HALFTONE_VISIBILITY: 'private' }).HALFTONE_SIGNING_KEYS).toContain('default')
+    expect(faultsOf({ HALFTONE_VISIBILITY: 'private', HALFTONE_IMGIX_TOKENS: 'token' })).toEqual({})
+  })
+
+  test('two listeners cannot share a port', () => {
+    expect(Object.keys(faultsOf({ HALFTONE_METRICS_PORT: '8080' }))).toEqual(['HALFTONE_METRICS_PORT'])
+  })
+})
+
+describe('secrets', () => {
+  test('come from a file as well, without the newline at its end', async () => {
+    await writeFile(join(cwd, 'keys'), 'k1:from-a-file\r\n')
+    expect(configOf({ HALFTONE_SIGNING_KEYS_FILE: 'keys' }).signing.keys).toEqual([{ id: 'k1', secret: 'from-a-file' }])
+  })
+
+  test('cannot come from both, nor from a file that is missing, empty or something else', async () => {
+    await writeFile(join(cwd, 'empty'), '\n')
+    await writeFile(join(cwd, 'huge'), 'k:'.padEnd(70_000, 'x'))
+    expect(faultsOf({ HALFTONE_SIGNING_KEYS_FILE: 'keys', HALFTONE_SIGNING_KEYS: 'k1:x' })).toHaveProperty(
+      'HALFTONE_SIGNING_KEYS_FILE',
+    )
+    for (const file of ['nothing-there', 'empty', 'huge', '.']) {
+      expect(faultsOf({ HALFTONE_SIGNING_KEYS_FILE: file }).HALFTONE_SIGNING_KEYS_FILE).toContain('readable file')
+    }
+  })
+
+  test('only secrets have a file variant', () => {
+    expect(faultsOf({ HALFTONE_RENDERERS_FILE: 'x' })).toHaveProperty('HALFTONE_RENDERERS_FILE')
+  })
+
+  test('are never echoed, neither in faults nor in the printed configuration', () => {
+    for (const keys of ['hunter2', 'k1:hunter2,k1:hunter2', 'k 1:hunter2', ',k:hunter2', 'k:']) {
+      const loaded = load({ HALFTONE_SIGNING_KEYS: keys, HALFTONE_IMGIX_TOKENS: 'hunter2,,' })
+      expect(loaded.ok).toBe(false)
+      expect(JSON.stringify(loaded)).not.toContain('hunter2')
+    }
+    const config = configOf({ HALFTONE_SIGNING_KEYS: 'k1:hunter2', HALFTONE_IMGIX_TOKENS: 'hunter2' })
+    for (const format of ['text', 'json'] as const) {
+      const printed = printConfig(config, format)
+      expect(printed).not.toContain('hunter2')
+      expect(printed).toContain('k1')
+      expect(printed).toContain('(redacted)')
+    }
+    expect(JSON.parse(printConfig(config, 'json'))).toMatchObject({ server: { port: 8080, publicUrl: null } })
+    expect(printConfig(config, 'text')).toContain('render.maxFrames = 256')
+  })
+
+  test('that are short are noticed without being shown', () => {
+    const loaded = load({ HALFTONE_SIGNING_KEYS: 'k1:hunter2' })
+    expect(loaded.ok && loaded.notices.join()).toMatch(/k1 is short/)
+    expect(JSON.stringify(loaded.ok && loaded.notices)).not.toContain('hunter2')
+  })
+})
