@@ -4,7 +4,7 @@ import type { PlanLimits } from './transform-plan.ts'
 
 /**
  * Refuses what would cost too much to decode, from the header alone. `decoded` is the size of one frame as it is decoded
- * (an SVG: as it is rasterised). Throws AppError `too_many_frames` or `too_many_pixels`.
+ * (an SVG: as it is drawn). Throws AppError `too_many_frames` or `too_many_pixels`.
  */
 export function enforceLimits(
   decoded: Size,

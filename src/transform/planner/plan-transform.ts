@@ -48,7 +48,7 @@ export function planTransform(request: PlanRequest): TransformPlan {
   ]
   const { scale, raster, operations } =
     metadata.format === 'svg'
-      ? rasterizeSvg(upright, planned, limits.maxOutputSide)
+      ? rasterizeSvg(upright, planned, { maxSide: limits.maxOutputSide, maxPixels: limits.maxPixels })
       : { scale: 1, raster: upright, operations: planned }
   enforceLimits(raster, frames, limits)
   return {

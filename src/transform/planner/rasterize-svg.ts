@@ -1,6 +1,7 @@
 import { clamp, roundHalfUp, roundSize, scaleSize } from '../image/geometry.ts'
 import type { Size, Window } from '../image/geometry.ts'
 import type { Operation } from '../image/operation.ts'
+import type { OutputBounds } from './resolve-size.ts'
 
 export type Rasterization = {
   /** Multiple of the intrinsic size at which the SVG is drawn. */
@@ -14,7 +15,7 @@ export type Rasterization = {
  * Moves the enlarging of a vector picture from the resize into the drawing, so that it stays sharp. `operations` were
  * planned for the intrinsic size; the windows in front of the resize move to the size that is drawn.
  */
-export function rasterizeSvg(intrinsic: Size, operations: readonly Operation[], maxSide: number): Rasterization {
+export function rasterizeSvg(intrinsic: Size, operations: readonly Operation[], bounds: OutputBounds): Rasterization {
   const turns = operations.filter(({ op }) => op === 'orient')
   const cuts = leadingCuts(operations)
   const rest = operations.slice(turns.length + cuts.length)
@@ -23,7 +24,7 @@ export function rasterizeSvg(intrinsic: Size, operations: readonly Operation[], 
   const target = resized ?? cut
 
   const wanted = Math.max(target.width / cut.width, target.height / cut.height)
-  const scale = Math.min(wanted, maxSide / intrinsic.width, maxSide / intrinsic.height)
+  const scale = Math.min(wanted, largestScale(intrinsic, bounds))
   if (scale === 1) return { scale, raster: intrinsic, operations }
 
   const raster = roundSize(scaleSize(intrinsic, scale))
@@ -35,6 +36,11 @@ export function rasterizeSvg(intrinsic: Size, operations: readonly Operation[], 
     raster,
     operations: [...turns, ...exact, ...scaleCuts(cuts, scale, raster), final, ...(resized ? rest.slice(1) : rest)],
   }
+}
+
+/** A little below the pixel limit, so that rounding the sides cannot cross it. */
+function largestScale({ width, height }: Size, { maxSide, maxPixels }: OutputBounds): number {
+  return Math.min(maxSide / width, maxSide / height, 0.999 * Math.sqrt(maxPixels / (width * height)))
 }
 
 function leadingCuts(operations: readonly Operation[]): readonly Window[] {
