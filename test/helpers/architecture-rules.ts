@@ -52,6 +52,8 @@ export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
   pino: [/^observability\//],
   'prom-client': [/^observability\//],
   '@opentelemetry/*': [/^observability\//],
+  // Checks what comes in from outside, so it stands at every door.
+  zod: [/./],
 }
 
 const environmentHome = 'config/load-config.ts'
