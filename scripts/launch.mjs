@@ -12,6 +12,7 @@ const minimumNode = [22, 18]
 const broughtNode = '24.21.0'
 const lockStaleMs = 10 * 60_000
 
+const parent = process.ppid
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const args = process.argv.slice(2)
 const withDev = args[0] === '--with-dev'
@@ -116,6 +117,8 @@ function handOver(node) {
     env,
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // npm runs this through a shell that dies of a signal without passing it on: an orphan ends as if it had got it.
+  if (process.env.npm_lifecycle_event) setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 500).unref()
   child.on('error', (error) => fail(error.message))
   child.on('exit', (code, signal) => {
     if (!signal) process.exit(code ?? 1)

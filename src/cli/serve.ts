@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
@@ -25,7 +26,7 @@ export function addServeCommand(program: Command): void {
       const config = readConfig()
       if (options.printConfig)
         return void process.stdout.write(`${printConfig(config, options.json ? 'json' : 'text')}\n`)
-      if (options.drawSamples) await drawMissingSamples(config)
+      if (options.drawSamples) drawMissingSamples(config)
       await serve(config)
     })
 }
@@ -54,12 +55,14 @@ function greet(origin: string, samples: readonly string[]): void {
   process.stderr.write(`\n${lines.join('\n')}\n\n`)
 }
 
-/** A clone has no pictures until its own script has drawn them; an installed package carries them. */
-async function drawMissingSamples(config: Config): Promise<void> {
+/** A clone has no pictures until its own script has drawn them, in a process of its own; an installed package carries them. */
+function drawMissingSamples(config: Config): void {
   const directory = join(packageDirectory, 'samples')
   const isWanted = config.sources.some((source) => relative(source.folder, directory) === '')
-  const script = new URL('../../scripts/draw-samples.ts', import.meta.url)
+  const script = join(packageDirectory, 'scripts', 'draw-samples.ts')
   if (!isWanted || !existsSync(script)) return
-  const { drawSamples } = (await import(script.href)) as { drawSamples: (directory: string) => Promise<unknown> }
-  await drawSamples(directory)
+  const { status } = spawnSync(process.execPath, [...process.execArgv, script, directory], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  if (status !== 0) process.stderr.write('The sample pictures could not be drawn; see above. Serving without them.\n')
 }
