@@ -31,7 +31,7 @@ export type ResponseContext = {
 const contentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 /** The headers that every image answer carries, errors included. */
-export function commonHeaders(requestId: string, delivery: DeliveryConfig): [string, string][] {
+export function sharedHeaders(requestId: string, delivery: DeliveryConfig): [string, string][] {
   return [
     ['X-Request-Id', requestId],
     ['X-Content-Type-Options', 'nosniff'],
@@ -102,7 +102,7 @@ function validators(context: ResponseContext): (readonly [string, string])[] {
     ...varyHeader(request.negotiated),
     ['Cache-Tag', tags.join(',')],
     ['Surrogate-Key', tags.join(' ')],
-    ...commonHeaders(context.raw.id, context.delivery),
+    ...sharedHeaders(context.raw.id, context.delivery),
   ]
 }
 

@@ -1,7 +1,7 @@
 import type { DeliveryConfig } from '../config/config.ts'
 import { errorTable, type AppError } from '../errors.ts'
 import type { ImageAnswer } from './image-answer.ts'
-import { commonHeaders, varyHeader } from './image-response.ts'
+import { sharedHeaders, varyHeader } from './image-response.ts'
 
 export type ProblemContext = {
   readonly requestId: string
@@ -38,7 +38,7 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
       ...varyHeader(context.negotiated),
       ['X-Error', error.code],
       ['Cache-Status', 'halftone; fwd=miss'],
-      ...commonHeaders(context.requestId, context.delivery),
+      ...sharedHeaders(context.requestId, context.delivery),
     ],
     body,
     facts: { outcome: 'error', error: error.code },
