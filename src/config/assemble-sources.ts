@@ -4,7 +4,7 @@ import type { SourceConfig, VariantPolicy } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
-import { sourcesFileSchema } from './source-schema.ts'
+import { sourceKeys, sourcesFileSchema } from './source-schema.ts'
 import type { SourceEntry } from './source-schema.ts'
 import type { SettingValues } from './settings.ts'
 
@@ -22,7 +22,7 @@ export function assembleSources(
     return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
   }
   const path = resolve(places.cwd, values.sourcesFile)
-  const file = readJsonFile('HALFTONE_SOURCES_FILE', path, sourcesFileSchema)
+  const file = readJsonFile('HALFTONE_SOURCES_FILE', path, sourcesFileSchema, sourceKeys)
   if (!file.ok) return { sources: [], faults: file.faults }
   const sources = file.value.sources.map((entry) => fromEntry(entry, defaults, dirname(path)))
   const faults = sources.flatMap((source, index) => [

@@ -142,7 +142,13 @@ function contradictions(
 function noticesOf(env: Environment, config: Config): string[] {
   const unused = laterSharedSettings.filter((name) => env[name] !== undefined && env[name] !== '')
   const weak = config.signing.keys.filter((key) => key.secret.length < 16)
+  const exposed = config.sources.filter((source) =>
+    `${config.dataDir}/`.startsWith(`${source.folder.replace(/\/$/, '')}/`),
+  )
   return [
+    ...exposed.map(
+      (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
+    ),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
+import { nearestName } from './nearest-name.ts'
 import { errnoOf } from './read-settings.ts'
 
 /** A JSON file checked against a schema. `settingName` leads every fault; unknown keys are faults by the schema. */
@@ -9,6 +10,7 @@ export function readJsonFile<T>(
   settingName: string,
   path: string,
   schema: z.ZodType<T>,
+  knownKeys: readonly string[] = [],
 ): { ok: true; value: T } | { ok: false; faults: ConfigFault[] } {
   let content: unknown
   try {
@@ -20,13 +22,27 @@ export function readJsonFile<T>(
   }
   const parsed = schema.safeParse(content, { reportInput: true })
   if (parsed.success) return { ok: true, value: parsed.data }
-  return { ok: false, faults: parsed.error.issues.map((issue) => describeIssue(settingName, issue)) }
+  return { ok: false, faults: parsed.error.issues.map((issue) => describeIssue(settingName, issue, knownKeys)) }
 }
 
-function describeIssue(settingName: string, issue: z.core.$ZodIssue): ConfigFault {
+function describeIssue(settingName: string, issue: z.core.$ZodIssue, knownKeys: readonly string[]): ConfigFault {
   const place = issue.path.map((step) => (typeof step === 'number' ? `[${String(step)}]` : `.${String(step)}`)).join('')
   const name = place === '' ? settingName : `${settingName} ${place.replace(/^\./, '')}`
-  const came =
-    issue.input === undefined ? 'nothing' : received(JSON.stringify(issue.input) ?? '', false).replaceAll('\\"', "'")
-  return { name, message: `${issue.message.replace(/^Invalid input: /, '')}; got ${came}. Correct the file.` }
+  if (issue.code === 'unrecognized_keys') return { name, message: unknownKeys(issue.keys, knownKeys) }
+  const what = issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
+  return { name, message: `${what}; got ${cameIn(issue.input)}. Correct the file.` }
+}
+
+function unknownKeys(keys: readonly string[], knownKeys: readonly string[]): string {
+  const named = keys.map((key) => {
+    const nearest = nearestName(key, knownKeys)
+    return JSON.stringify(key) + (nearest === undefined ? '' : ` (did you mean ${nearest}?)`)
+  })
+  return `expected only keys that exist, got ${named.join(', ')}. Correct or remove it.`
+}
+
+function cameIn(input: unknown): string {
+  if (input === undefined) return 'nothing'
+  const json = JSON.stringify(input)
+  return json.length > 120 ? `${json.slice(0, 117)}...` : json
 }

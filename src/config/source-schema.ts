@@ -52,4 +52,7 @@ export const presetsFileSchema = z.record(
   paramsQuery,
 )
 
+/** For hints at misspelt keys. */
+export const sourceKeys: readonly string[] = ['sources', ...Object.keys(sourceSchema.shape)]
+
 export type SourceEntry = z.infer<typeof sourceSchema>

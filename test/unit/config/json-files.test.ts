@@ -84,7 +84,11 @@ describe('HALFTONE_SOURCES_FILE', () => {
   test.each<[string, unknown, string[]]>([
     ['no JSON', '{"sources": [', ['JSON']],
     ['no sources', { sources: [] }, ['sources']],
-    ['an unknown key', sources({ name: 'a', folder: 'photos', strcit: true }), ['sources[0]', 'strcit']],
+    [
+      'an unknown key',
+      sources({ name: 'a', folder: 'photos', strcit: true }),
+      ['sources[0]', 'strcit', 'did you mean strict?'],
+    ],
     ['a wrong type', sources({ name: 'a', folder: 7 }), ['sources[0].folder', 'expected string', '7']],
     ['a missing folder', sources({ name: 'a', folder: 'nowhere' }), ['sources[0].folder', 'existing folder']],
     ['no name', sources({ folder: 'photos' }), ['sources[0].name', 'nothing']],

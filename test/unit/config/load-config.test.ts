@@ -246,3 +246,10 @@ describe('secrets', () => {
     expect(JSON.stringify(loaded.ok && loaded.notices)).not.toContain('hunter2')
   })
 })
+
+test('a data folder inside a source is noticed', () => {
+  const inside = load({ HALFTONE_SOURCE: 'photos', HALFTONE_DATA_DIR: 'photos/data' })
+  expect(inside.ok && inside.notices.join()).toMatch(/HALFTONE_DATA_DIR lies inside the folder of source default/)
+  const beside = load({ HALFTONE_SOURCE: 'photos', HALFTONE_DATA_DIR: 'photos-data' })
+  expect(beside.ok && beside.notices).toEqual([])
+})
