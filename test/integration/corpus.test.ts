@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { colorAt, colorDistance } from '../helpers/draw-picture.ts'
 import { projectRoot, startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
@@ -11,7 +11,7 @@ if (!isThere) console.log(`skipped: the shared corpus is not at ${corpus}`)
 const files = (group: string) => (isThere ? readdirSync(join(corpus, group)).sort() : [])
 const deadlineMs = 20_000
 
-const thumbnail = (picture: sharp.Sharp) =>
+const thumbnail = (picture: Sharp) =>
   picture.toBuffer().then((body) => sharp(body).resize(24, 24, { fit: 'fill' }).greyscale().raw().toBuffer())
 const meanDifference = (one: Buffer, other: Buffer) =>
   one.reduce((sum, value, index) => sum + Math.abs(value - (other[index] ?? 0)), 0) / one.length
@@ -57,7 +57,7 @@ describe.skipIf(!isThere)('the shared corpus', () => {
     // The same scene in every orientation: put upright, each is nearer to the one stored upright than to any turn of it.
     const upright = await ask(`${pathOf('orientation', file.replace(/\d/, '1'))}?w=300`)
     const seen = await thumbnail(sharp(body))
-    const distanceTo = async (reference: sharp.Sharp) => meanDifference(seen, await thumbnail(reference))
+    const distanceTo = async (reference: Sharp) => meanDifference(seen, await thumbnail(reference))
     const right = await distanceTo(sharp(upright.body))
     const { body: reference } = upright
     for (const wrong of [sharp(reference).flip(), sharp(reference).flop(), sharp(reference).rotate(180)]) {

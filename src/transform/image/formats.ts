@@ -32,9 +32,7 @@ export const inputContentTypes = {
 } as const satisfies Record<InputFormat, string>
 
 export function contentTypeOf(format: InputFormat | OutputFormat): string {
-  return format in outputFormats
-    ? outputFormats[format as OutputFormat].contentType
-    : inputContentTypes[format as InputFormat]
+  return format in outputFormats ? outputFormats[format as OutputFormat].contentType : inputContentTypes[format]
 }
 
 /** File name extension without the dot, for Content-Disposition. */
