@@ -1,3 +1,4 @@
+import { formatFaults } from '../config/config-fault.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig, processEnvironment } from '../config/load-config.ts'
 import { packageDirectory } from './package-facts.ts'
@@ -5,10 +6,10 @@ import { packageDirectory } from './package-facts.ts'
 /** The configuration cannot be used; the message lists every fault. */
 export class ConfigFaults extends Error {}
 
-/** The validated configuration of this process. Throws ConfigFaults with all faults at once. */
+/** The validated configuration of this process. Throws ConfigFaults with all faults at once; notices go to stderr. */
 export function readConfig(): Config {
   const loaded = loadConfig(processEnvironment(), { cwd: process.cwd(), packageDir: packageDirectory })
-  if (loaded.ok) return loaded.config
-  const lines = loaded.faults.map((fault) => `  ${fault.name}: ${fault.message}`)
-  throw new ConfigFaults(['The configuration has faults:', ...lines, 'All settings: docs/configuration.md'].join('\n'))
+  if (!loaded.ok) throw new ConfigFaults(formatFaults(loaded.faults))
+  for (const notice of loaded.notices) process.stderr.write(`notice: ${notice}\n`)
+  return loaded.config
 }

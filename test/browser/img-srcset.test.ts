@@ -80,18 +80,28 @@ test.each([
   },
 )
 
-test('the playground shows a picture and its facts', async () => {
+test('the playground shows the picture of its URL, and the facts of the answer', async () => {
   const page = await browser.newPage()
   const failures: string[] = []
   page.on('pageerror', (error) => failures.push(error.message))
   page.on('console', (message) => message.type() === 'error' && failures.push(message.text()))
   await page.goto(`${halftone.origin}/-/playground/`)
-  await page.waitForFunction(
-    '[...document.images].some((image) => image.complete && image.naturalWidth > 0) || !document.querySelector("input")',
-    undefined,
-    { timeout: 10_000 },
-  )
-  expect(await page.locator('input, select').count()).toBeGreaterThan(5)
+  const shownWidth = () =>
+    page.$eval('#stage img', (element) => (element as unknown as { naturalWidth: number }).naturalWidth).catch(() => 0)
+
+  await page.fill('#url', '/photo.jpg?w=320&auto=format&unheard=1')
+  await page.press('#url', 'Enter')
+  await expect.poll(shownWidth).toBe(320)
+  const facts = await page.locator('#facts').innerText()
+  expect(facts).toContain('image/avif')
+  expect(facts).toContain('halftone')
+
+  await page.fill('#param-w', '200')
+  await expect.poll(shownWidth).toBe(200)
+  expect(await page.inputValue('#url')).toContain('w=200')
+
+  await page.click('#tab-srcset')
+  expect(await page.locator('#markup').innerText()).toMatch(/srcset="[^"]*w=320[^"]* 320w/)
   expect(failures).toEqual([])
   await page.close()
 })

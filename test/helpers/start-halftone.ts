@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createApp, type App } from '../../src/app.ts'
+import { listSamples } from '../../src/cli/samples.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { createLogger, type Logger } from '../../src/observability/create-logger.ts'
 
@@ -31,7 +32,7 @@ export async function startHalftone(settings: Record<string, string>): Promise<R
     level: 'debug',
     destination: { write: (line) => void logLines.push(JSON.parse(line) as Record<string, unknown>) },
   })
-  const app = createApp(loaded.config, { logger })
+  const app = createApp(loaded.config, { logger, samples: listSamples(loaded.config) })
   const origin = await app.listen()
   return {
     origin,
