@@ -1,5 +1,4 @@
-import type { RenderConfig } from '../../config/config.ts'
-import type { LogLevel } from '../../config/config.ts'
+import type { LogLevel, RenderConfig } from '../../config/config.ts'
 import { executorLimits } from './executor-limits.ts'
 import type { RendererExit, RendererProcess } from './renderer-process.ts'
 import { startRenderer } from './renderer-process.ts'
@@ -39,6 +38,7 @@ export function createRendererSlots(options: SlotsOptions): RendererSlots {
   const alive = new Set<RendererProcess>()
   const idle: RendererProcess[] = []
   const ready = new Set<RendererProcess>()
+  const recycled = new Set<RendererProcess>()
   const restarts = new Set<NodeJS.Timeout>()
   let startFailures = 0
   let isClosed = false
@@ -65,17 +65,21 @@ export function createRendererSlots(options: SlotsOptions): RendererSlots {
     remove(idle, renderer)
     if (isClosed) return
     if (!hadStarted) startFailures++
-    onEvent(hadStarted ? 'died' : 'start_failed')
-    log(
-      hadStarted ? 'info' : 'error',
-      hadStarted ? 'renderer_died' : 'renderer_start_failed',
-      describeExit(renderer, exit),
-    )
+    if (!recycled.delete(renderer)) reportDeath(renderer, exit, hadStarted)
     const timer = setTimeout(() => {
       restarts.delete(timer)
       start()
     }, restartDelayMs(startFailures))
     restarts.add(timer)
+  }
+
+  const reportDeath = (renderer: RendererProcess, exit: RendererExit, hadStarted: boolean): void => {
+    onEvent(hadStarted ? 'died' : 'start_failed')
+    log(
+      hadStarted ? 'warn' : 'error',
+      hadStarted ? 'renderer_died' : 'renderer_start_failed',
+      describeExit(renderer, exit),
+    )
   }
 
   for (let index = 0; index < config.renderers; index++) start()
@@ -91,6 +95,7 @@ export function createRendererSlots(options: SlotsOptions): RendererSlots {
       }
       onEvent('recycled')
       log('info', 'renderer_recycled', { pid: renderer.pid ?? 0, rssMB: Math.round(rssBytes / bytesPerMB) })
+      recycled.add(renderer)
       renderer.kill()
     },
     counts: () => ({ ready: ready.size, pids: [...alive].flatMap((renderer) => renderer.pid ?? []) }),
