@@ -6,9 +6,8 @@ import type { Params } from '../params/params.ts'
 type Point = readonly [q: number, encoderQuality: number]
 
 /**
- * imgix `q` to each encoder's own scale, linear between the points, so that one q looks alike in all formats.
- * AVIF: at equal luma SSIM a photo of 1200 px needs avif 50 where WebP needs 75 (0.949 both), and peers use 47 for 75 and
- * 63 for 80; effort 0 to 1 on the request path needs a little more.
+ * imgix `q` to each encoder's own scale, linear between the points: the qualities whose mean luma SSIM over twelve lossless
+ * photographs equals that of plain JPEG at `q` (docs/quality.md, written by scripts/measure-quality.ts).
  */
 export const qualityTable = {
   jpeg: [
@@ -18,16 +17,26 @@ export const qualityTable = {
   ],
   webp: [
     [0, 1],
-    [1, 1],
+    [20, 17],
+    [30, 29],
+    [45, 43],
+    [60, 57],
+    [75, 76],
+    [90, 88],
+    [95, 94],
     [100, 100],
   ],
   avif: [
     [0, 1],
-    [25, 18],
-    [50, 36],
-    [75, 55],
-    [90, 72],
-    [100, 90],
+    [20, 35],
+    [30, 43],
+    [45, 49],
+    [60, 53],
+    [75, 60],
+    [82, 65],
+    [90, 77],
+    [95, 87],
+    [100, 95],
   ],
 } as const satisfies Partial<Record<OutputFormat, readonly Point[]>>
 

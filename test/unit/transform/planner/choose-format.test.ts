@@ -113,8 +113,8 @@ describe('encoder settings', () => {
     ['fm=jpg&q=0', { format: 'jpeg', quality: 1, progressive: true, mozjpeg: true }],
     ['auto=compress', { format: 'jpeg', quality: 45, progressive: true, mozjpeg: true }],
     ['auto=compress&q=80', { format: 'jpeg', quality: 80, progressive: true, mozjpeg: true }],
-    ['fm=webp&lossless=1', { format: 'webp', quality: 75, effort: 2, lossless: true }],
-    ['fm=webp&lossless=nope', { format: 'webp', quality: 75, effort: 2, lossless: false }],
+    ['fm=webp&lossless=1', { format: 'webp', quality: 76, effort: 2, lossless: true }],
+    ['fm=webp&lossless=nope', { format: 'webp', quality: 76, effort: 2, lossless: false }],
   ])('%s', (query, output) => {
     expect(planRender(query, jpeg).output).toEqual(output)
   })
