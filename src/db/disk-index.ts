@@ -43,7 +43,7 @@ const schema = `
 const ruinedCodes = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_CORRUPT_INDEX', 'SQLITE_CORRUPT_VTAB'])
 
 /**
- * Opens the index of the disk cache, and always succeeds: a ruined file is set aside (as `<file>.broken`, one at most) and begun anew,
+ * Opens the index of the disk cache, and always succeeds: a ruined file, or one that went through a power cut, is set aside (as `<file>.broken`, one at most) and begun anew,
  * and where no file can be had, a full disk for one, the index lives in memory. Both start incomplete, for the tier to scan.
  */
 export function openDiskIndex(options: {
@@ -81,26 +81,47 @@ type Tables = SqliteDiskIndex & { abandon(): void }
 function openTables(file: string, bootId: string, log: Pick<Logger, 'warn'>): Tables {
   for (let attempt = 1; attempt <= openAttempts; attempt += 1) {
     try {
-      return prepareTables(openChecked(file), bootId)
+      return openTablesIn(file, bootId)
     } catch (error) {
-      log.warn('cache_index_unusable', { attempt, error: String(error) })
-      // Held by another process it is a good file: only waiting helps, and the opening has just waited.
-      if (!isBusy(error)) setAside(file)
+      if (isBusy(error)) pause()
+      else {
+        log.warn('cache_index_unusable', { attempt, error: String(error) })
+        setAside(file)
+      }
     }
   }
-  return prepareTables(openChecked(':memory:'), bootId)
+  log.warn('cache_index_in_memory', { file })
+  return openTablesIn(':memory:', bootId)
 }
 
-/** The file as it is, then anew, and once more for a file that another process holds or has just set aside. */
-const openAttempts = 3
+function openTablesIn(file: string, bootId: string): Tables {
+  const db = openChecked(file)
+  try {
+    return prepareTables(db, bootId)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** The file as it is, then anew; more for a file that another process holds, which is a good one. */
+const openAttempts = 5
+
+/** Two processes that make the same file at once are refused without waiting; only at start, so waiting in place harms nobody. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+}
 
 /** Throws when the file is damaged or of another version. A million rows are checked in 0.2 s. */
 function openChecked(file: string): SqliteDatabase {
   const db = openDatabase(file)
   try {
-    const version = db.pragma('user_version', { simple: true })
-    if (version === 0) db.transaction(() => db.exec(schema)).immediate()
-    else if (version !== schemaVersion) throw new Error(`version ${String(version)}, expected ${schemaVersion}`)
+    // Read under the write lock: of two processes that find no tables only one may make them.
+    const version = db.transaction(() => {
+      if (db.pragma('user_version', { simple: true }) === 0) db.exec(schema)
+      return db.pragma('user_version', { simple: true })
+    })
+    if (version.immediate() !== schemaVersion) throw new Error(`not of version ${schemaVersion}`)
     const verdict = db.pragma('quick_check(1)', { simple: true })
     if (verdict !== 'ok') throw new Error(`damaged: ${String(verdict)}`)
     return db
@@ -112,6 +133,8 @@ function openChecked(file: string): SqliteDatabase {
 
 function prepareTables(db: SqliteDatabase, bootId: string): Tables {
   const opening = noteOpening(db, bootId)
+  // From here on no commit waits for the disk: fsyncs held the event loop for 20 to 260 ms while the disk was busy.
+  db.pragma('synchronous = OFF')
   const selectTotals = db.prepare<[], { entries: number; bytes: number; complete: number }>('SELECT * FROM totals')
   const selectOldest = db.prepare<[number], Row>(
     'SELECT key, bytes, last_used_us AS lastUsedUs FROM entries ORDER BY last_used_us LIMIT ?',
@@ -131,6 +154,9 @@ function prepareTables(db: SqliteDatabase, bootId: string): Tables {
     close() {
       if (!db.open) return
       try {
+        // First all pages onto the disk, then the word that they are there.
+        db.pragma('synchronous = FULL')
+        db.pragma('wal_checkpoint(TRUNCATE)')
         db.prepare('DELETE FROM open_since WHERE rowid = ?').run(opening)
       } finally {
         db.close()
@@ -173,16 +199,17 @@ function changeWriter(db: SqliteDatabase): (change: DiskIndexChange) => void {
   }
 }
 
-/** Left open by an earlier boot means a power cut or a system crash: the newest rows may be missing while their files are there. */
+/**
+ * Notes on the disk that the file is open. Found still open from an earlier boot it went through a power cut, after which unsynced pages may be
+ * old or new: throws, and the file is rebuilt. A process killed within one boot loses nothing.
+ */
 function noteOpening(db: SqliteDatabase, bootId: string): number | bigint {
   const note = db.transaction(() => {
-    const leftOpen = db
-      .prepare<[string], { n: number }>('SELECT count(*) AS n FROM open_since WHERE boot_id <> ?')
-      .get(bootId)
-    if (leftOpen && leftOpen.n > 0) db.exec('UPDATE totals SET complete = 0')
-    db.prepare('DELETE FROM open_since WHERE boot_id <> ?').run(bootId)
+    const leftOpen = db.prepare('SELECT 1 FROM open_since WHERE boot_id <> ?').get(bootId)
+    if (leftOpen) throw new Error('left open by an earlier boot')
     return db.prepare('INSERT INTO open_since VALUES (?)').run(bootId).lastInsertRowid
   })
+  db.pragma('synchronous = FULL')
   return note.immediate()
 }
 
