@@ -1,0 +1,146 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { drawQuadrantsJpeg } from '../helpers/draw-picture.ts'
+import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { projectRoot, startHalftone } from '../helpers/start-halftone.ts'
+
+let originals: ReturnType<typeof makePictureFolder>
+let dataDir: string
+
+beforeAll(async () => {
+  originals = makePictureFolder({
+    'photo.jpg': await drawQuadrantsJpeg(300, 200, { orientation: 6 }),
+    'broken.jpg': 'no',
+  })
+  dataDir = mkdtempSync(join(tmpdir(), 'halftone-cli-'))
+})
+afterAll(() => {
+  originals.remove()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+function run(
+  args: readonly string[],
+  settings: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { PATH = '' } = process.env
+  const env = { PATH, HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir, ...settings }
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+    })
+  })
+}
+
+describe('help', () => {
+  test.each([['--help'], ['serve', '--help'], ['sign', '--help'], ['explain', '--help']])(
+    'halftone %s %s',
+    async (...args) => {
+      const { code, stdout } = await run(args.filter((arg) => arg !== undefined))
+      expect([code, stdout.startsWith('Usage: halftone')]).toEqual([0, true])
+    },
+  )
+
+  test('a wrong command says where help is, with exit code 2', async () => {
+    const { code, stderr } = await run(['sevre'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/Did you mean serve|--help/)
+  })
+})
+
+describe('sign', () => {
+  const keys = {
+    HALFTONE_SIGNING_KEYS: 'k1:a-secret-of-some-length',
+    HALFTONE_SIGNED: 'always',
+    HALFTONE_IMGIX_TOKENS: 'FOO123bar',
+  }
+
+  test('what it prints, the server accepts; nothing else', async () => {
+    const halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, ...keys })
+    try {
+      for (const args of [
+        ['sign', `${halftone.origin}/photo.jpg?w=40`],
+        ['sign', `${halftone.origin}/photo.jpg`, '--expires-in', '60'],
+        ['sign', `${halftone.origin}/photo.jpg?w=40`, '--imgix'],
+      ]) {
+        const { code, stdout } = await run(args, keys)
+        expect(code).toBe(0)
+        expect((await fetch(stdout.trim())).status).toBe(200)
+        expect((await fetch(stdout.trim().replace(/.(?=.$)/, (char) => (char === 'a' ? 'b' : 'a')))).status).toBe(403)
+      }
+    } finally {
+      await halftone.stop()
+    }
+  })
+
+  test('a target alone, as JSON', async () => {
+    const { stdout } = await run(['sign', '/photo.jpg?w=40', '--json'], keys)
+    expect(JSON.parse(stdout)).toMatchObject({
+      url: expect.stringMatching(/^\/photo\.jpg\?w=40&sig=[\w-]{43}$/) as string,
+    })
+  })
+
+  test.each([
+    [['sign', 'photo.jpg'], keys, 1, 'Expected https://host/path'],
+    [['sign', '/photo.jpg'], {}, 1, 'HALFTONE_SIGNING_KEYS'],
+    [['sign', '/photo.jpg', '--expires-in', 'soon'], keys, 2, 'whole number of seconds'],
+  ] as const)('%j fails with its mend', async (args, settings, wantCode, wantText) => {
+    const { code, stderr } = await run(args, settings)
+    expect(code).toBe(wantCode)
+    expect(stderr).toContain(wantText)
+  })
+})
+
+describe('explain', () => {
+  test('tells params, capabilities, plan and the reason for the format', async () => {
+    const { code, stdout } = await run(['explain', '/photo.jpg?w=100&h=100&fit=crop&auto=format&q=x'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/original +jpeg 200x300, orientation 6/)
+    expect(stdout).toMatch(/ignored +q=x \(expected/)
+    expect(stdout).toMatch(/capabilities .*"avif":true.*Vary: Accept/)
+    expect(stdout).toMatch(/plan +write avif quality=\d+/)
+    expect(stdout).toMatch(/because +.*AVIF/i)
+    expect(stdout).toMatch(/result +avif 100x100, \d+ bytes/)
+  })
+
+  test('for another client, as JSON, of a private picture', async () => {
+    const { stdout } = await run(['explain', '/photo.jpg?w=100&auto=format', '--accept', '*/*', '--json'], {
+      HALFTONE_SIGNING_KEYS: 'k1:a-secret-of-some-length',
+      HALFTONE_SIGNED: 'always',
+    })
+    expect(JSON.parse(stdout)).toMatchObject({
+      signature: 'required but missing',
+      result: { format: 'jpeg', width: 100 },
+      plan: { kind: 'render' },
+    })
+  })
+
+  test.each([
+    ['/absent.jpg?w=1', 'not_found'],
+    ['/broken.jpg?w=1', 'not_an_image'],
+  ])('%s says why not', async (target, code) => {
+    expect(await run(['explain', target])).toMatchObject({ code: 1, stderr: expect.stringContaining(code) as string })
+  })
+})
+
+describe('serve', () => {
+  test('--print-config shows no secret', async () => {
+    const { code, stdout } = await run(['serve', '--print-config'], {
+      HALFTONE_SIGNING_KEYS: 'k1:sesame-open-the-door',
+      HALFTONE_IMGIX_TOKENS: 'sesame-two',
+    })
+    expect(code).toBe(0)
+    expect(stdout).toContain(originals.folder)
+    expect(stdout).not.toContain('sesame')
+  })
+
+  test('all faults of the configuration at once, with exit code 2', async () => {
+    const { code, stderr } = await run(['serve'], { PORT: 'x', HALFTONE_RENDERER: '3', HALFTONE_SIGNED: 'maybe' })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/PORT[\s\S]*HALFTONE_SIGNED/)
+    expect(stderr).toContain('Did you mean HALFTONE_RENDERERS?')
+  })
+})
