@@ -95,7 +95,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     logger.info('closing')
     await closeServer(server, config.server.shutdownTimeoutMs)
     await rendererPool.close()
-    await caches.close()
+    await caches.resultCache.close()
     await sources.close()
     // Last, so that the end can still be watched.
     await closeServer(metricsServer, config.server.shutdownTimeoutMs)
@@ -123,17 +123,9 @@ function openCaches(config: Config, log: Logger, onEvent: (event: string) => voi
   const directory = join(config.dataDir, 'cache')
   const memory = createMemoryTier({ maxBytes: config.cache.memoryBytes })
   const index = openDiskIndex({ file: join(directory, 'index.sqlite'), log })
-  const disk = createDiskTier({ directory, maxBytes: config.cache.diskBytes, index, log })
+  const disk = createDiskTier({ directory: join(directory, 'entries'), maxBytes: config.cache.diskBytes, index, log })
   const resultCache = createResultCache({ tiers: [memory, disk], log, onEvent: (event) => onEvent(event.kind) })
-  return {
-    memory,
-    disk,
-    resultCache,
-    async close() {
-      await resultCache.close()
-      index.close()
-    },
-  }
+  return { memory, disk, resultCache }
 }
 
 function wireDelivery(
@@ -188,15 +180,12 @@ function wireDelivery(
 
 function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
   const pool = rendererPool.stats()
-  const memory = caches.memory.stats()
-  const disk = caches.disk.stats()
   return {
     renderersBusy: pool.running,
     renderersTotal: pool.renderers,
     renderersReady: pool.pids.length,
     renderQueue: pool.queued,
-    cacheBytes: { memory: memory.bytes, disk: disk.bytes },
-    cacheEntries: { memory: memory.entries, disk: disk.entries },
+    tiers: { memory: caches.memory.stats(), disk: caches.disk.stats() },
   }
 }
 

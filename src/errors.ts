@@ -31,6 +31,7 @@ export const errorTable = {
     title: 'The original has crashed the renderer and is refused for a while',
     retryable: false,
   },
+  client_closed_request: { status: 499, title: 'The client went away before the answer', retryable: true },
   internal: { status: 500, title: 'Something went wrong on our side', retryable: true },
   source_failed: { status: 502, title: 'The source did not deliver the original', retryable: true },
   overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },

@@ -48,7 +48,7 @@ export function createDeliverImage(deps: DeliverImageDeps): DeliverImage {
       request = readImageRequest(raw, deps, deps.now())
       return await answerRequest({ raw, request, startedMs }, deps, signal)
     } catch (thrown) {
-      const error = toAppError(thrown)
+      const error = signal.aborted ? new AppError('client_closed_request', { cause: thrown }) : toAppError(thrown)
       deps.onError(error, raw)
       return problemAnswer(error, {
         requestId: raw.id,

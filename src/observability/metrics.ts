@@ -6,8 +6,17 @@ export type Samples = {
   readonly renderersTotal: number
   readonly renderersReady: number
   readonly renderQueue: number
-  readonly cacheBytes: Readonly<Record<string, number>>
-  readonly cacheEntries: Readonly<Record<string, number>>
+  readonly tiers: Readonly<Record<string, TierSamples>>
+}
+
+export type TierSamples = {
+  readonly entries: number
+  readonly bytes: number
+  readonly evicted: number
+  readonly dropped: number
+  readonly corrupt: number
+  readonly readErrors: number
+  readonly writeErrors: number
 }
 
 export type RequestOutcome = {
@@ -88,8 +97,21 @@ export function createMetrics(sample: () => Samples): Metrics {
   gauge('halftone_renderers_ready', 'Renderer processes alive and ready', (samples) => samples.renderersReady)
   gauge('halftone_renderers_busy', 'Renderer processes at work', (samples) => samples.renderersBusy)
   gauge('halftone_render_queue_jobs', 'Renders waiting for a renderer', (samples) => samples.renderQueue)
-  perTier(registers, 'halftone_cache_bytes', 'Bytes kept, by tier', () => sample().cacheBytes)
-  perTier(registers, 'halftone_cache_entries', 'Results kept, by tier', () => sample().cacheEntries)
+  perTier(registers, 'halftone_cache_bytes', 'Bytes kept, by tier', sample, (tier) => ({ '': tier.bytes }))
+  perTier(registers, 'halftone_cache_entries', 'Results kept, by tier', sample, (tier) => ({ '': tier.entries }))
+  perTier(
+    registers,
+    'halftone_cache_not_kept',
+    'Results that a tier lost or refused since start, by reason',
+    sample,
+    (tier) => ({
+      evicted: tier.evicted,
+      dropped: tier.dropped,
+      corrupt: tier.corrupt,
+      read_error: tier.readErrors,
+      write_error: tier.writeErrors,
+    }),
+  )
 
   return {
     request({ status, outcome, seconds, bytes }) {
@@ -106,19 +128,24 @@ export function createMetrics(sample: () => Samples): Metrics {
   }
 }
 
+/** A gauge for each tier and, where there are several values, for each reason. */
 function perTier(
   registers: Registry[],
   name: string,
   help: string,
-  read: () => Readonly<Record<string, number>>,
+  sample: () => Samples,
+  read: (tier: TierSamples) => Readonly<Record<string, number>>,
 ): void {
   new Gauge({
     name,
     help,
-    labelNames: ['tier'],
+    labelNames: ['tier', 'reason'],
     registers,
     collect() {
-      for (const [tier, value] of Object.entries(read())) this.set({ tier }, value)
+      for (const [tier, samples] of Object.entries(sample().tiers)) {
+        for (const [reason, value] of Object.entries(read(samples)))
+          this.set(reason === '' ? { tier } : { tier, reason }, value)
+      }
     },
   })
 }
