@@ -27,10 +27,9 @@ const encoders: { readonly [Format in OutputSettings['format']]: Encoder<Format>
       optimiseScans: mozjpeg && progressive,
     }),
   png: (pipeline, { palette, alpha }) => {
-    if (alpha === 'force') return pipeline.ensureAlpha().png({ compressionLevel: 6, adaptiveFiltering: false })
-    return palette
-      ? pipeline.png({ palette: true, effort: 4, compressionLevel: 9 })
-      : pipeline.png({ compressionLevel: 6 })
+    if (palette) return pipeline.png({ palette: true, effort: 4, compressionLevel: 9 })
+    const kept = alpha === 'force' ? pipeline.ensureAlpha() : pipeline
+    return kept.png({ compressionLevel: 6, adaptiveFiltering: true })
   },
   gif: (pipeline, _settings, animation) => pipeline.gif({ effort: 3, ...animation }),
 }

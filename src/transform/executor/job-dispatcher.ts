@@ -1,16 +1,12 @@
 import type { RenderConfig } from '../../config/config.ts'
-import { AppError, toAppError } from '../../errors.ts'
+import { AppError } from '../../errors.ts'
 import { executorLimits } from './executor-limits.ts'
+import type { Job, KillReason, Ticket } from './job-ticket.ts'
+import { guardRun, submitJob } from './job-ticket.ts'
 import type { RefusedSources } from './refused-sources.ts'
 import type { RendererProcess } from './renderer-process.ts'
 import { RendererDied } from './renderer-process.ts'
 import type { RendererEvent, RendererLog, RendererSlots } from './renderer-slots.ts'
-
-export type Job<Value> = {
-  readonly sourceKey: string
-  /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
-  readonly perform: (renderer: RendererProcess, queueMs: number) => Promise<Value>
-}
 
 export type DispatcherOptions = {
   readonly config: RenderConfig
@@ -30,176 +26,95 @@ export interface JobDispatcher {
   drain(signal: AbortSignal): Promise<void>
 }
 
-type Ticket = {
-  readonly sourceKey: string
-  readonly queuedAtMs: number
-  /** Runs one attempt and settles the waiter, unless the renderer died (then it throws RendererDied). */
-  readonly attempt: (renderer: RendererProcess, queueMs: number) => Promise<void>
-  readonly reject: (error: unknown) => void
-  readonly signal: AbortSignal
-  /** True when nobody waits any more. */
-  isSettled: boolean
-  attempts: number
+type Dispatch = DispatcherOptions & {
+  readonly queue: Ticket[]
+  readonly running: Set<Ticket>
+  /** Set while draining. */
+  closing: { readonly whenEmpty: () => void } | undefined
 }
 
 export function createJobDispatcher(options: DispatcherOptions): JobDispatcher {
-  const { config, slots, refusedSources, log, onEvent } = options
-  const queue: Ticket[] = []
-  const running = new Set<Ticket>()
-  let isClosing = false
-  let whenEmpty: (() => void) | undefined
-
-  const admit = (ticket: Ticket): void => {
-    if (isClosing) throw new AppError('shutting_down')
-    if (refusedSources.isRefused(ticket.sourceKey, Date.now())) throw new AppError('render_refused')
-    queue.push(ticket)
-    dispatch()
-    if (queue.length <= config.queueLength) return
-    leaveQueue(ticket)
-    throw new AppError('overloaded', { details: { queueLength: config.queueLength } })
+  const state: Dispatch = { ...options, queue: [], running: new Set(), closing: undefined }
+  const admission = {
+    admit: (ticket: Ticket) => admit(state, ticket),
+    leaveQueue: (ticket: Ticket) => leaveQueue(state, ticket),
+    queueLimitMs: options.config.deadlineMs,
   }
-  const leaveQueue = (ticket: Ticket): void => {
-    const index = queue.indexOf(ticket)
-    if (index !== -1) queue.splice(index, 1)
-    notifyEmpty()
-  }
-  const dispatch = (): void => {
-    while (queue.length > 0) {
-      const renderer = slots.take()
-      const ticket = renderer && queue.shift()
-      if (!renderer || !ticket) return
-      running.add(ticket)
-      void runTicket(ticket, renderer)
-    }
-  }
-  const runTicket = async (ticket: Ticket, renderer: RendererProcess): Promise<void> => {
-    const guard = guardRun(ticket, renderer, config.deadlineMs, onEvent)
-    try {
-      await ticket.attempt(renderer, performance.now() - ticket.queuedAtMs)
-    } catch (error) {
-      if (error instanceof RendererDied) afterDeath(ticket, guard.killedFor())
-      else ticket.reject(error)
-    } finally {
-      guard.end()
-      running.delete(ticket)
-      slots.release(renderer)
-      dispatch()
-      notifyEmpty()
-    }
-  }
-  const afterDeath = (ticket: Ticket, killedFor: KillReason | undefined): void => {
-    if (killedFor === 'deadline')
-      return ticket.reject(new AppError('render_too_slow', { details: { deadlineMs: config.deadlineMs } }))
-    if (killedFor === 'abandoned' || ticket.isSettled) return
-    ticket.attempts++
-    log('warn', 'render_crashed', { sourceKey: ticket.sourceKey, attempt: ticket.attempts })
-    if (ticket.attempts < executorLimits.attemptsPerJob) return void queue.unshift(ticket)
-    refusedSources.refuse(ticket.sourceKey, Date.now())
-    onEvent('source_refused')
-    ticket.reject(new AppError('render_refused'))
-  }
-  const notifyEmpty = (): void => {
-    if (queue.length === 0 && running.size === 0) whenEmpty?.()
-  }
-
   return {
-    submit: (job, signal) => submitJob(job, signal, { admit, leaveQueue, queueLimitMs: config.deadlineMs }),
-    dispatch,
-    counts: () => ({ running: running.size, queued: queue.length }),
+    submit: (job, signal) => submitJob(job, signal, admission),
+    dispatch: () => dispatch(state),
+    counts: () => ({ running: state.running.size, queued: state.queue.length }),
     async drain(signal) {
-      isClosing = true
-      const empty = new Promise<void>((resolve) => (whenEmpty = resolve))
-      notifyEmpty()
-      await Promise.race([empty, aborted(signal)])
-      for (const ticket of [...queue.splice(0), ...running]) ticket.reject(new AppError('shutting_down'))
+      const { promise: empty, resolve: whenEmpty } = Promise.withResolvers<void>()
+      state.closing = { whenEmpty }
+      signal.addEventListener('abort', () => whenEmpty(), { once: true })
+      if (signal.aborted) whenEmpty()
+      notifyEmpty(state)
+      await empty
+      for (const ticket of [...state.queue.splice(0), ...state.running]) ticket.reject(new AppError('shutting_down'))
     },
   }
 }
 
-type Admission = {
-  readonly admit: (ticket: Ticket) => void
-  readonly leaveQueue: (ticket: Ticket) => void
-  readonly queueLimitMs: number
+function admit(state: Dispatch, ticket: Ticket): void {
+  const { queue, config } = state
+  if (state.closing) throw new AppError('shutting_down')
+  if (state.refusedSources.isRefused(ticket.sourceKey, Date.now())) throw new AppError('render_refused')
+  queue.push(ticket)
+  dispatch(state)
+  if (queue.length <= config.queueLength) return
+  leaveQueue(state, ticket)
+  throw new AppError('overloaded', { details: { queueLength: config.queueLength } })
 }
 
-/** Makes a job a ticket, and frees its waiter when it is done, when the signal fires, or when it has queued too long. */
-function submitJob<Value>(
-  job: Job<Value>,
-  signal: AbortSignal,
-  { admit, leaveQueue, queueLimitMs }: Admission,
-): Promise<Value> {
-  return new Promise<Value>((resolve, reject) => {
-    signal.throwIfAborted()
-    const settle = (act: () => void): void => {
-      if (ticket.isSettled) return
-      ticket.isSettled = true
-      clearTimeout(queueTimer)
-      signal.removeEventListener('abort', onAbort)
-      act()
-    }
-    const ticket: Ticket = {
-      sourceKey: job.sourceKey,
-      queuedAtMs: performance.now(),
-      signal,
-      isSettled: false,
-      attempts: 0,
-      async attempt(renderer, queueMs) {
-        clearTimeout(queueTimer)
-        const value = await job.perform(renderer, queueMs)
-        settle(() => resolve(value))
-      },
-      reject: (error) => settle(() => reject(error instanceof Error ? error : toAppError(error))),
-    }
-    const leave = (error: unknown): void => {
-      leaveQueue(ticket)
-      ticket.reject(error)
-    }
-    const onAbort = (): void => leave(signal.reason)
-    const queueTimer = setTimeout(() => leave(new AppError('overloaded', { details: { queueLimitMs } })), queueLimitMs)
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      admit(ticket)
-    } catch (error) {
-      ticket.reject(error)
-    }
-  })
+function leaveQueue(state: Dispatch, ticket: Ticket): void {
+  const index = state.queue.indexOf(ticket)
+  if (index !== -1) state.queue.splice(index, 1)
+  notifyEmpty(state)
 }
 
-type KillReason = 'deadline' | 'abandoned'
-
-/**
- * Kills the renderer of a job that passes its deadline, or that still runs some time after its waiter has left. A short
- * render is let finish: killing costs the start of a new renderer, which is more than most renders take.
- */
-function guardRun(
-  ticket: Ticket,
-  renderer: RendererProcess,
-  deadlineMs: number,
-  onEvent: (event: RendererEvent) => void,
-) {
-  let reason: KillReason | undefined
-  const kill = (why: KillReason): void => {
-    reason ??= why
-    onEvent(why === 'deadline' ? 'deadline_killed' : 'abandoned_killed')
-    renderer.kill()
-  }
-  const deadline = setTimeout(() => kill('deadline'), deadlineMs)
-  let grace: NodeJS.Timeout | undefined
-  const onAbort = (): void => void (grace = setTimeout(() => kill('abandoned'), executorLimits.abandonedGraceMs))
-  ticket.signal.addEventListener('abort', onAbort, { once: true })
-  return {
-    killedFor: () => reason,
-    end(): void {
-      clearTimeout(deadline)
-      clearTimeout(grace)
-      ticket.signal.removeEventListener('abort', onAbort)
-    },
+function dispatch(state: Dispatch): void {
+  while (state.queue.length > 0) {
+    const renderer = state.slots.take()
+    const ticket = renderer && state.queue.shift()
+    if (!renderer || !ticket) return
+    state.running.add(ticket)
+    void runTicket(state, ticket, renderer)
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+/** One attempt. Never rejects: whatever happens goes to the waiter, or the ticket back into the queue. */
+async function runTicket(state: Dispatch, ticket: Ticket, renderer: RendererProcess): Promise<void> {
+  const guard = guardRun(ticket, renderer, { deadlineMs: state.config.deadlineMs, onEvent: state.onEvent })
+  try {
+    await ticket.attempt(renderer)
+  } catch (error) {
+    if (error instanceof RendererDied) afterDeath(state, ticket, guard.killedFor())
+    else ticket.reject(error)
+  } finally {
+    guard.end()
+    state.running.delete(ticket)
+    state.slots.release(renderer)
+    dispatch(state)
+    notifyEmpty(state)
+  }
+}
+
+function afterDeath(state: Dispatch, ticket: Ticket, killedFor: KillReason | undefined): void {
+  const { deadlineMs } = state.config
+  if (killedFor === 'deadline') return ticket.reject(new AppError('render_too_slow', { details: { deadlineMs } }))
+  if (killedFor === 'abandoned' || ticket.isSettled()) return
+  ticket.attempts++
+  state.log('warn', 'render_crashed', { sourceKey: ticket.sourceKey, attempt: ticket.attempts })
+  if (ticket.attempts < executorLimits.attemptsPerJob) {
+    state.queue.unshift(ticket)
+    return ticket.limitWait()
+  }
+  state.refusedSources.refuse(ticket.sourceKey, Date.now())
+  state.onEvent('source_refused')
+  ticket.reject(new AppError('render_refused'))
+}
+
+function notifyEmpty({ queue, running, closing }: Dispatch): void {
+  if (queue.length === 0 && running.size === 0) closing?.whenEmpty()
 }

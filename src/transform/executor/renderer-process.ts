@@ -33,6 +33,7 @@ export interface RendererProcess {
   /** Its resident size as last reported, 0 before. */
   rssBytes(): number
   kill(): void
+  isKilled(): boolean
 }
 
 /** Starts a renderer at the configured niceness, with an environment of its own. */
@@ -62,6 +63,7 @@ export function startRenderer(config: RenderConfig): RendererProcess {
     tell: (request) => send(child, request),
     rssBytes: replies.rssBytes,
     kill: () => void child.kill('SIGKILL'),
+    isKilled: () => child.killed,
   }
 }
 

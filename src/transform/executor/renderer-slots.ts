@@ -33,80 +33,96 @@ export interface RendererSlots {
 
 const bytesPerMB = 1024 * 1024
 
+type Slots = SlotsOptions & {
+  readonly alive: Set<RendererProcess>
+  readonly ready: Set<RendererProcess>
+  readonly idle: RendererProcess[]
+  /** Killed on purpose, so that their end is no news. */
+  readonly recycled: Set<RendererProcess>
+  readonly restarts: Set<NodeJS.Timeout>
+  startFailures: number
+  isClosed: boolean
+}
+
 export function createRendererSlots(options: SlotsOptions): RendererSlots {
-  const { config, log, onEvent } = options
-  const alive = new Set<RendererProcess>()
-  const idle: RendererProcess[] = []
-  const ready = new Set<RendererProcess>()
-  const recycled = new Set<RendererProcess>()
-  const restarts = new Set<NodeJS.Timeout>()
-  let startFailures = 0
-  let isClosed = false
-
-  const start = (): void => {
-    const renderer = startRenderer(config)
-    alive.add(renderer)
-    renderer.ready.then(
-      () => becomeReady(renderer),
-      () => undefined,
-    )
-    void renderer.exited.then((exit) => replace(renderer, exit))
+  const state: Slots = {
+    ...options,
+    alive: new Set(),
+    ready: new Set(),
+    idle: [],
+    recycled: new Set(),
+    restarts: new Set(),
+    startFailures: 0,
+    isClosed: false,
   }
-  const becomeReady = (renderer: RendererProcess): void => {
-    startFailures = 0
-    ready.add(renderer)
-    idle.push(renderer)
-    onEvent('started')
-    options.onIdle()
-  }
-  const replace = (renderer: RendererProcess, exit: RendererExit): void => {
-    const hadStarted = ready.delete(renderer)
-    alive.delete(renderer)
-    remove(idle, renderer)
-    if (isClosed) return
-    if (!hadStarted) startFailures++
-    if (!recycled.delete(renderer)) reportDeath(renderer, exit, hadStarted)
-    const timer = setTimeout(() => {
-      restarts.delete(timer)
-      start()
-    }, restartDelayMs(startFailures))
-    restarts.add(timer)
-  }
-
-  const reportDeath = (renderer: RendererProcess, exit: RendererExit, hadStarted: boolean): void => {
-    onEvent(hadStarted ? 'died' : 'start_failed')
-    log(
-      hadStarted ? 'warn' : 'error',
-      hadStarted ? 'renderer_died' : 'renderer_start_failed',
-      describeExit(renderer, exit),
-    )
-  }
-
-  for (let index = 0; index < config.renderers; index++) start()
-
+  for (let index = 0; index < options.config.renderers; index++) start(state)
   return {
-    take: () => idle.shift(),
-    release(renderer) {
-      const rssBytes = renderer.rssBytes()
-      if (isClosed || !ready.has(renderer)) return
-      if (rssBytes <= config.memoryCeilingMB * bytesPerMB) {
-        idle.push(renderer)
-        return options.onIdle()
-      }
-      onEvent('recycled')
-      log('info', 'renderer_recycled', { pid: renderer.pid ?? 0, rssMB: Math.round(rssBytes / bytesPerMB) })
-      recycled.add(renderer)
-      renderer.kill()
-    },
-    counts: () => ({ ready: ready.size, pids: [...alive].flatMap((renderer) => renderer.pid ?? []) }),
+    take: () => state.idle.shift(),
+    release: (renderer) => release(state, renderer),
+    counts: () => ({ ready: state.ready.size, pids: [...state.alive].flatMap((renderer) => renderer.pid ?? []) }),
     async close() {
-      isClosed = true
-      for (const timer of restarts) clearTimeout(timer)
-      idle.length = 0
-      for (const renderer of alive) renderer.kill()
-      await Promise.all([...alive].map((renderer) => renderer.exited))
+      state.isClosed = true
+      for (const timer of state.restarts) clearTimeout(timer)
+      state.idle.length = 0
+      for (const renderer of state.alive) renderer.kill()
+      await Promise.all([...state.alive].map((renderer) => renderer.exited))
     },
   }
+}
+
+function start(state: Slots): void {
+  const renderer = startRenderer(state.config)
+  state.alive.add(renderer)
+  // That it will never be ready is told by its exit.
+  renderer.ready.then(
+    () => becomeReady(state, renderer),
+    () => undefined,
+  )
+  void renderer.exited.then((exit) => replace(state, renderer, exit))
+}
+
+function becomeReady(state: Slots, renderer: RendererProcess): void {
+  if (state.isClosed) return
+  state.startFailures = 0
+  state.ready.add(renderer)
+  state.idle.push(renderer)
+  state.onEvent('started')
+  state.onIdle()
+}
+
+function release(state: Slots, renderer: RendererProcess): void {
+  // A job may just have ended when its renderer was killed for being late: the next one must not get it.
+  if (state.isClosed || renderer.isKilled() || !state.ready.has(renderer)) return
+  const rssBytes = renderer.rssBytes()
+  if (rssBytes <= state.config.memoryCeilingMB * bytesPerMB) {
+    state.idle.push(renderer)
+    return state.onIdle()
+  }
+  state.recycled.add(renderer)
+  state.onEvent('recycled')
+  state.log('info', 'renderer_recycled', { pid: renderer.pid ?? 0, rssMB: Math.round(rssBytes / bytesPerMB) })
+  renderer.kill()
+}
+
+function replace(state: Slots, renderer: RendererProcess, exit: RendererExit): void {
+  const hadStarted = state.ready.delete(renderer)
+  state.alive.delete(renderer)
+  remove(state.idle, renderer)
+  if (state.isClosed) return
+  if (!hadStarted) state.startFailures++
+  if (!state.recycled.delete(renderer)) reportDeath(state, renderer, exit, hadStarted)
+  const timer = setTimeout(() => {
+    state.restarts.delete(timer)
+    start(state)
+  }, restartDelayMs(state.startFailures))
+  state.restarts.add(timer)
+}
+
+function reportDeath(state: Slots, renderer: RendererProcess, exit: RendererExit, hadStarted: boolean): void {
+  const facts = describeExit(renderer, exit)
+  state.onEvent(hadStarted ? 'died' : 'start_failed')
+  if (hadStarted) state.log('warn', 'renderer_died', facts)
+  else state.log('error', 'renderer_start_failed', facts)
 }
 
 /** At once after a death at work; slower and slower while renderers cannot even start. */

@@ -68,6 +68,11 @@ describe('sanitizeSvg keeps', () => {
     ['gradients', '<rect fill="url(#g)"/>', 'fill="url(#g)"'],
     ['inline style', '<rect style="fill:url(#g);stroke:red"/>', 'style="fill:url(#g);stroke:red"'],
     ['a stylesheet', '<style>.a{fill:#f00}</style>', '<style>.a{fill:#f00}</style>'],
+    [
+      'the rest of a sheet with font rules',
+      '<style>@font-face{font-family:F;src:url(data:font/woff;base64,AA)} .a{fill:#f00}</style>',
+      '.a{fill:#f00}',
+    ],
     ['embedded pictures', '<image href="data:image/png;base64,AAAA"/>', 'href="data:image/png;base64,AAAA"'],
     ['text of a link', '<a href="http://x.test"><text>hi</text></a>', '<text>hi</text>'],
     ['escaped text', '<text>1 &lt; 2 &amp;</text>', '<text>1 &lt; 2 &amp;</text>'],

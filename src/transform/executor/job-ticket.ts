@@ -1,0 +1,111 @@
+import { AppError, toAppError } from '../../errors.ts'
+import { executorLimits } from './executor-limits.ts'
+import type { RendererProcess } from './renderer-process.ts'
+import type { RendererEvent } from './renderer-slots.ts'
+
+export type Job<Value> = {
+  readonly sourceKey: string
+  /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
+  readonly perform: (renderer: RendererProcess, queueMs: number) => Promise<Value>
+}
+
+/** A job on its way: in the queue or on a renderer, with somebody waiting or not any more. */
+export type Ticket = {
+  readonly sourceKey: string
+  readonly signal: AbortSignal
+  /** Runs one attempt and settles the waiter, unless the renderer dies (then it throws RendererDied). */
+  readonly attempt: (renderer: RendererProcess) => Promise<void>
+  readonly reject: (error: unknown) => void
+  /** Starts the clock of its wait in the queue. */
+  readonly limitWait: () => void
+  readonly isSettled: () => boolean
+  attempts: number
+}
+
+export type Admission = {
+  /** Takes the ticket in, or throws. */
+  readonly admit: (ticket: Ticket) => void
+  readonly leaveQueue: (ticket: Ticket) => void
+  readonly queueLimitMs: number
+}
+
+/** Makes a job a ticket, and frees its waiter when it is done, when the signal fires, or when it has queued too long. */
+export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission: Admission): Promise<Value> {
+  if (signal.aborted) return Promise.reject(toError(signal.reason))
+  const { promise, resolve, reject } = Promise.withResolvers<Value>()
+  const queuedAtMs = performance.now()
+  let queueTimer: NodeJS.Timeout | undefined
+  let isSettled = false
+  const settle = (act: () => void): void => {
+    if (isSettled) return
+    isSettled = true
+    clearTimeout(queueTimer)
+    signal.removeEventListener('abort', onAbort)
+    act()
+  }
+  const leave = (error: unknown): void => {
+    admission.leaveQueue(ticket)
+    ticket.reject(error)
+  }
+  const onAbort = (): void => leave(signal.reason)
+  const ticket: Ticket = {
+    sourceKey: job.sourceKey,
+    signal,
+    async attempt(renderer) {
+      clearTimeout(queueTimer)
+      const value = await job.perform(renderer, performance.now() - queuedAtMs)
+      settle(() => resolve(value))
+    },
+    reject: (error) => settle(() => reject(toError(error))),
+    limitWait: () => (queueTimer = setTimeout(() => leave(new AppError('overloaded')), admission.queueLimitMs)),
+    isSettled: () => isSettled,
+    attempts: 0,
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  ticket.limitWait()
+  admitOrReject(ticket, admission)
+  return promise
+}
+
+function admitOrReject(ticket: Ticket, admission: Admission): void {
+  try {
+    admission.admit(ticket)
+  } catch (error) {
+    ticket.reject(error)
+  }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : toAppError(thrown)
+}
+
+export type KillReason = 'deadline' | 'abandoned'
+
+/**
+ * Kills the renderer of a job that passes its deadline, or that still runs some time after its waiter has left. A short
+ * render is let finish: killing costs the start of a new renderer, which is more than most renders take.
+ */
+export function guardRun(
+  ticket: Ticket,
+  renderer: RendererProcess,
+  options: { readonly deadlineMs: number; readonly onEvent: (event: RendererEvent) => void },
+) {
+  let reason: KillReason | undefined
+  const kill = (why: KillReason): void => {
+    reason ??= why
+    options.onEvent(why === 'deadline' ? 'deadline_killed' : 'abandoned_killed')
+    renderer.kill()
+  }
+  const deadline = setTimeout(() => kill('deadline'), options.deadlineMs)
+  let grace: NodeJS.Timeout | undefined
+  const onAbort = (): void => void (grace = setTimeout(() => kill('abandoned'), executorLimits.abandonedGraceMs))
+  ticket.signal.addEventListener('abort', onAbort, { once: true })
+  return {
+    killedFor: () => reason,
+    end(): void {
+      clearTimeout(deadline)
+      clearTimeout(grace)
+      ticket.signal.removeEventListener('abort', onAbort)
+    },
+  }
+}
