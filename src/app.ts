@@ -11,7 +11,7 @@ import { explainImage, type Explanation } from './delivery/explain-image.ts'
 import { createFailureMemory } from './delivery/failure-memory.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer, type AnsweredRequest } from './http/create-server.ts'
-import { closeServer, listen } from './http/listen.ts'
+import { closeServer, listen, trackConnections } from './http/listen.ts'
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { createLogger, errorFields, type Logger } from './observability/create-logger.ts'
@@ -91,14 +91,17 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     createPages([createHealthRoutes(operations), createMetricsRoutes(operations)], pageDeps),
   )
 
+  const connections = trackConnections(server)
+  const metricsConnections = trackConnections(metricsServer)
+
   async function closeParts(): Promise<void> {
     logger.info('closing')
-    await closeServer(server, config.server.shutdownTimeoutMs)
+    await closeServer(server, config.server.shutdownTimeoutMs, connections)
     await rendererPool.close()
     await caches.resultCache.close()
     await sources.close()
     // Last, so that the end can still be watched.
-    await closeServer(metricsServer, config.server.shutdownTimeoutMs)
+    await closeServer(metricsServer, config.server.shutdownTimeoutMs, metricsConnections)
     logger.info('closed')
   }
   return {

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../errors.ts'
 
 /** Binds and resolves to the address; a taken or forbidden port is an error that names it and the setting. */
@@ -20,12 +20,26 @@ export function listen(
   })
 }
 
+/** The open connections of a server, kept up to date; for `closeServer`. */
+export function trackConnections(server: Server): ReadonlySet<Socket> {
+  const connections = new Set<Socket>()
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  return connections
+}
+
 /** Stops accepting, lets running answers finish, and cuts what is left after `timeoutMs`. */
-export function closeServer(server: Server, timeoutMs: number): Promise<void> {
+export function closeServer(server: Server, timeoutMs: number, connections: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     if (!server.listening) return resolve()
+    // What has not sent a byte yet (a browser's or a balancer's spare connection) counts as busy for Node.
     // A connection that was busy at close() stays open for its keep-alive time afterwards: sweep until all are gone.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50)
+    const sweep = setInterval(() => {
+      server.closeIdleConnections()
+      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+    }, 50)
     const cut = setTimeout(() => server.closeAllConnections(), timeoutMs)
     server.close(() => {
       clearInterval(sweep)
