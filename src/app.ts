@@ -9,11 +9,13 @@ import { openDiskIndex } from './db/disk-index.ts'
 import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.ts'
 import { explainImage, type Explanation } from './delivery/explain-image.ts'
 import { createFailureMemory } from './delivery/failure-memory.ts'
+import { createHotLane, type HotLane } from './delivery/hot-lane.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer, type AnsweredRequest } from './http/create-server.ts'
 import { closeServer, listen, trackConnections } from './http/listen.ts'
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
+import type { HotServed } from './http/serve-hot.ts'
 import { createLogger, errorFields, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
@@ -50,7 +52,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   })
   const caches = openCaches(config, logger, (event) => metrics.event('cache', event))
   const metrics = createMetrics(() => samplesOf(rendererPool, caches))
-  const deliverImage = wireDelivery(config, { sources, rendererPool, resultCache: caches.resultCache, logger, metrics })
+  const { deliverImage, hotLane } = wireDelivery(config, { sources, rendererPool, caches, logger, metrics })
 
   let closing: Promise<void> | undefined
   const operations = {
@@ -82,6 +84,8 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   )
   const server = createServer({
     deliverImage,
+    hotLane,
+    onHot: (served) => recordHot(served, logger, metrics),
     pages,
     server: config.server,
     delivery: config.delivery,
@@ -103,6 +107,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     // Last, so that the end can still be watched.
     await closeServer(metricsServer, config.server.shutdownTimeoutMs, metricsConnections)
     logger.info('closed')
+    logger.flush()
   }
   return {
     async listen() {
@@ -111,6 +116,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
         if (metricsPort !== undefined) await listen(metricsServer, { host, port: metricsPort })
         const { port } = await listen(server, config.server)
         logger.info('listening', { host, port })
+        logger.flush()
         return originOf(host, port)
       } catch (error) {
         // Nobody will close an app that never ran, and its renderers would keep the process alive.
@@ -136,19 +142,26 @@ function wireDelivery(
   parts: {
     sources: SourceDirectory
     rendererPool: RendererPool
-    resultCache: ReturnType<typeof createResultCache>
+    caches: ReturnType<typeof openCaches>
     logger: Logger
     metrics: Metrics
   },
-): DeliverImage {
-  const { sources, rendererPool, resultCache, logger, metrics } = parts
+): { deliverImage: DeliverImage; hotLane: HotLane } {
+  const { sources, rendererPool, caches, logger, metrics } = parts
   const sourceState = createSourceState({
     ttlMs: config.cache.sourceStateSeconds * 1000,
     maxEntries: config.sourceStateEntries,
     timeoutMs: config.sourceTimeoutMs,
   })
   const signer = createUrlSigner(config.signing)
-  return createDeliverImage({
+  const hotLane = createHotLane({
+    maxEntries: config.cache.hotEntries,
+    hostMatters: config.sources.some((source) => source.host !== undefined),
+    peekResult: (key) => caches.memory.peek(key),
+    peekState: (source, path) => sourceState.peek(source, path),
+  })
+  const deliverImage = createDeliverImage({
+    hotLane,
     resolveSource: (host, path) => sources.resolve(host, path),
     verifyTarget: (target, nowMs) => signer.verifyTarget(target, nowMs),
     presets: config.presets,
@@ -164,7 +177,7 @@ function wireDelivery(
       }),
     stateOf: (source, path, signal) => sourceState.get(source, path, signal),
     forgetState: (source, path) => sourceState.forget(source, path),
-    resultCache,
+    resultCache: caches.resultCache,
     failureMemory: createFailureMemory({
       ttlMs: config.delivery.errorMaxAgeSeconds * 1000,
       maxEntries: maxRememberedFailures,
@@ -179,6 +192,7 @@ function wireDelivery(
     },
     now: Date.now,
   })
+  return { deliverImage, hotLane }
 }
 
 function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
@@ -192,6 +206,26 @@ function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCac
   }
 }
 
+/** As `recordAnswer`, for the hot lane. */
+function recordHot(
+  { requestId, method, target, answer, status, bytes, seconds }: HotServed,
+  logger: Logger,
+  metrics: Metrics,
+): void {
+  const outcome = status === 304 ? 'not-modified' : answer.facts.outcome
+  metrics.request({ status, outcome, seconds, bytes })
+  logger.info('request', {
+    requestId,
+    method,
+    path: loggedPath(target),
+    status,
+    bytes,
+    ms: Math.round(seconds * 100_000) / 100,
+    ...answer.facts,
+    outcome,
+  })
+}
+
 /** The one log line of a request, and its metrics. The query is left out: it may carry a signature. */
 function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger: Logger, metrics: Metrics): void {
   const bytes = raw.method === 'HEAD' ? 0 : (answer.body?.length ?? 0)
@@ -199,13 +233,21 @@ function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger
   logger.info('request', {
     requestId: raw.id,
     method: raw.method,
-    path: raw.target.split('?', 1)[0]?.slice(0, 500),
+    path: loggedPath(raw.target),
     status: answer.status,
     bytes,
     ms: Math.round(seconds * 10_000) / 10,
     ...answer.facts,
     ...(aborted ? { aborted } : {}),
   })
+}
+
+const maxLoggedPath = 500
+
+/** Without the query, which may carry a signature. */
+function loggedPath(target: string): string {
+  const end = target.indexOf('?')
+  return target.slice(0, Math.min(end === -1 ? target.length : end, maxLoggedPath))
 }
 
 function originOf(host: string, port: number): string {

@@ -8,8 +8,14 @@ const entryOverheadBytes = 1024
 /** A body may sit in a buffer this much larger than itself (a disk entry's header) before it is worth copying. */
 const tolerableSlackBytes = 4096
 
+/** A tier that can be asked without waiting, for the hot lane. */
+export interface PeekableTier {
+  /** The result, which counts as used. */
+  peek(key: string): CachedResult | undefined
+}
+
 /** Keeps results in this process, least recently used out first. `maxBytes` counts bodies plus an estimate of everything around them. */
-export function createMemoryTier(options: { readonly maxBytes: number }): CacheTier & MeasuredTier {
+export function createMemoryTier(options: { readonly maxBytes: number }): CacheTier & MeasuredTier & PeekableTier {
   const maxBytes = Math.max(1, Math.floor(options.maxBytes))
   const maxEntryBytes = Math.max(1, Math.floor(maxBytes * largestEntryShare))
   const counts = { evicted: 0, dropped: 0 }
@@ -24,6 +30,7 @@ export function createMemoryTier(options: { readonly maxBytes: number }): CacheT
   return {
     name: 'memory',
     get: (key, signal) => (signal.aborted ? Promise.reject(signal.reason as Error) : Promise.resolve(entries.get(key))),
+    peek: (key) => entries.get(key),
     /** The entry is there before this returns, so that a render never ends with nobody knowing its result. */
     set(key, result) {
       const kept = withOwnBytes(result)

@@ -88,6 +88,8 @@ export type CacheConfig = {
   readonly diskBytes: number
   /** How long a source's state is believed before it is asked again. */
   readonly sourceStateSeconds: number
+  /** URLs with a prebuilt answer, per kind of client; 0 switches the hot lane off. */
+  readonly hotEntries: number
   /** Bumping it forgets every stored result. */
   readonly epoch: number
 }

@@ -61,6 +61,7 @@ function assembleConfig(
       memoryBytes: values.memoryCacheMB * 1_048_576,
       diskBytes: values.diskCacheMB * 1_048_576,
       sourceStateSeconds: values.sourceStateSeconds,
+      hotEntries: values.hotEntries,
       epoch: values.cacheEpoch,
     },
     delivery: {

@@ -9,6 +9,7 @@ import { parseParams } from '../transform/params/parse-params.ts'
 import { cacheKey, etagOf } from './cache-key.ts'
 import { isNotModified } from './conditional-request.ts'
 import type { FailureMemory } from './failure-memory.ts'
+import type { HotLane } from './hot-lane.ts'
 import type { ImageAnswer } from './image-answer.ts'
 import {
   readImageRequest,
@@ -27,6 +28,7 @@ export type DeliverImageDeps = ImageRequestDeps &
     readonly forgetState: (source: Source, path: string) => void
     readonly resultCache: ResultCache
     readonly failureMemory: FailureMemory
+    readonly hotLane: HotLane
     readonly delivery: DeliveryConfig
     readonly epoch: number
     readonly encoderEpoch: string
@@ -85,6 +87,7 @@ async function answerRequest(
       return notModifiedAnswer(context)
     try {
       const { result, origin } = await findOrRender(key, context, deps, signal)
+      if (origin.kind === 'hit' && origin.tier === 'memory') deps.hotLane.remember(context, key, result)
       return resultAnswer(context, result, origin)
     } catch (error) {
       if (!(error instanceof OriginalChanged) || changes >= maxOriginalChanges) throw error

@@ -1,0 +1,131 @@
+import type { CachedResult } from '../cache/cached-result.ts'
+import type { OriginalState, Source } from '../sources/source.ts'
+import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
+import type { AnswerFacts } from './image-answer.ts'
+import { notModifiedAnswer, resultAnswer, type ResponseContext } from './image-response.ts'
+
+/** A repeat hit, ready to be written: nothing is parsed, verified or hashed again. */
+export type HotAnswer = {
+  /** Flat name, value list; the last value is the request id's place, to be set before every use. */
+  readonly head: string[]
+  readonly notModifiedHead: string[]
+  readonly etag: string
+  readonly facts: AnswerFacts
+}
+
+/**
+ * Raw target and client class -> prebuilt answer. An entry is believed only while the source state it was made under is
+ * fresh and unchanged, its result is still in the memory tier, and its URL has not expired.
+ */
+export interface HotLane {
+  find(
+    asked: { target: string; host: string | undefined; accept: string | undefined },
+    nowMs: number,
+  ): { answer: HotAnswer; body: Buffer } | undefined
+  /** Call with a hit from memory; a first render is not worth an entry yet. */
+  remember(context: ResponseContext, key: string, result: CachedResult): void
+}
+
+export type HotLaneDeps = {
+  readonly maxEntries: number
+  /** False when no source is chosen by Host, so that the header cannot multiply entries. */
+  readonly hostMatters: boolean
+  readonly peekResult: (key: string) => CachedResult | undefined
+  readonly peekState: (source: Source, path: string) => OriginalState | 'absent' | 'unknown'
+}
+
+type Entry = {
+  readonly resultKey: string
+  readonly source: Source
+  readonly path: string
+  readonly version: string
+  readonly validUntilMs: number
+  readonly answer: HotAnswer
+}
+
+// An expiring URL's prebuilt max-age is that of this moment later, so it is never too long, and the entry ends then.
+const expiringEntryMs = 1000
+// Accept headers in the wild are a few dozen; longer ones are not worth remembering.
+const maxAccepts = 500
+const maxAcceptLength = 300
+// For URLs that do not negotiate, all clients share one entry.
+const anyClass = 4
+
+export function createHotLane(deps: HotLaneDeps): HotLane {
+  // One slot per client class, and one for all.
+  const slots: readonly Map<string, Entry>[] = Array.from({ length: anyClass + 1 }, () => new Map<string, Entry>())
+  const classes = new Map<string, number>()
+  const keyOf = (target: string, host: string | undefined) => (deps.hostMatters ? `${host ?? ''} ${target}` : target)
+
+  function classOf(accept: string | undefined): number {
+    if (accept === undefined) return 0
+    const known = classes.get(accept)
+    if (known !== undefined) return known
+    const { avif, webp } = detectCapabilities(accept)
+    const found = (avif ? 1 : 0) + (webp ? 2 : 0)
+    if (classes.size < maxAccepts && accept.length <= maxAcceptLength) classes.set(accept, found)
+    return found
+  }
+
+  /** The body stays in the memory tier alone, so that an entry never keeps alive what the tier has thrown out. */
+  function believedBody(entry: Entry, nowMs: number): Buffer | undefined {
+    if (nowMs >= entry.validUntilMs) return undefined
+    const state = deps.peekState(entry.source, entry.path)
+    if (typeof state !== 'object' || state.version !== entry.version) return undefined
+    return deps.peekResult(entry.resultKey)?.body
+  }
+
+  return {
+    find({ target, host, accept }, nowMs) {
+      const key = keyOf(target, host)
+      const entry = slots[anyClass]?.get(key) ?? slots[classOf(accept)]?.get(key)
+      const body = entry && believedBody(entry, nowMs)
+      return body && { answer: entry.answer, body }
+    },
+    remember(context, resultKey, result) {
+      const { raw, request, state } = context
+      if (deps.maxEntries === 0 || deps.peekResult(resultKey) === undefined) return
+      const expires = request.expiresAtSeconds !== undefined
+      const validUntilMs = expires
+        ? Math.min(context.nowMs + expiringEntryMs, (request.expiresAtSeconds ?? 0) * 1000)
+        : Infinity
+      const slot = slots[request.negotiated ? classOf(raw.accept) : anyClass]
+      const answer = buildAnswer(expires ? { ...context, nowMs: context.nowMs + expiringEntryMs } : context, result)
+      const key = keyOf(raw.target, raw.host)
+      // Re-inserted, so that the first of the map is the one renewed longest ago.
+      slot?.delete(key)
+      slot?.set(key, {
+        resultKey,
+        source: request.source,
+        path: request.path,
+        version: state.version,
+        validUntilMs,
+        answer,
+      })
+      const oldest = slot && slot.size > deps.maxEntries ? slot.keys().next().value : undefined
+      if (oldest !== undefined) slot?.delete(oldest)
+    },
+  }
+}
+
+function buildAnswer(context: ResponseContext, result: CachedResult): HotAnswer {
+  const whole = { ...context, raw: { ...context.raw, method: 'GET' as const, range: undefined } }
+  const { headers, facts } = resultAnswer(whole, result, { kind: 'hit', tier: 'memory' })
+  return {
+    head: hotHead(headers, 'memory'),
+    notModifiedHead: hotHead(notModifiedAnswer(whole).headers, 'not-modified'),
+    etag: context.etag,
+    facts,
+  }
+}
+
+function hotHead(headers: readonly (readonly [string, string])[], outcome: string): string[] {
+  const own = new Set(['X-Request-Id', 'Server-Timing'])
+  return [
+    ...headers.filter(([name]) => !own.has(name)).flat(),
+    'Server-Timing',
+    `cache;desc=${outcome}`,
+    'X-Request-Id',
+    '',
+  ]
+}
