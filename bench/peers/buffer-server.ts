@@ -1,0 +1,32 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort, serverCore, startProcess, type Running } from '../harness/start-process.ts'
+
+export type BufferServer = 'node-http' | 'express'
+
+/** What a `*-server.ts` beside this file is told in its arguments. */
+export type BufferServerJob = {
+  readonly port: number
+  readonly file: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Starts a bare node:http server or an express route that sends one buffer with the given headers at `/picture`. */
+export async function startBufferServer(
+  kind: BufferServer,
+  options: { folder: string; body: Buffer; headers: Readonly<Record<string, string>>; core?: number },
+): Promise<Running> {
+  const port = await freePort()
+  const file = join(options.folder, `${kind}.body`)
+  await writeFile(file, options.body)
+  const job: BufferServerJob = { port, file, headers: options.headers }
+  const script = fileURLToPath(new URL(`${kind}-server.ts`, import.meta.url))
+  return startProcess({
+    command: [process.execPath, '--disable-warning=ExperimentalWarning', script, JSON.stringify(job)],
+    port,
+    readyPath: '/picture',
+    env: { NODE_ENV: 'production' },
+    core: options.core ?? serverCore,
+  })
+}

@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const home = fileURLToPath(new URL('..', import.meta.url))
+const stamp = join(home, 'node_modules', '.installed')
+
+/** Brings ipx and Next into this folder, once for each lock file. false: they could not be had, and are left out. */
+export function installPeers(say: (line: string) => void): boolean {
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(home, 'package-lock.json')))
+    .digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return true
+  say('installing ipx and Next into bench/node_modules (380 MB, once)')
+  const { status, stderr } = spawnSync('npm', ['ci', '--no-fund', '--no-audit'], { cwd: home, encoding: 'utf8' })
+  if (status !== 0) {
+    say(`ipx and Next could not be installed and are left out:\n${stderr}`)
+    return false
+  }
+  writeFileSync(stamp, wanted)
+  return true
+}
+
+/** Imports a peer's module by the name of a variable: it may not be installed when types are checked. */
+export async function importPeer(specifier: string): Promise<Record<string, unknown>> {
+  const path = createRequire(join(home, 'package.json')).resolve(specifier)
+  return (await import(pathToFileURL(path).href)) as Record<string, unknown>
+}
