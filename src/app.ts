@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { createServer as createPlainServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createDiskTier } from './cache/disk-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
+import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache } from './cache/result-cache.ts'
 import type { Config } from './config/config.ts'
 import { openDiskIndex } from './db/disk-index.ts'
@@ -19,7 +21,9 @@ import type { HotServed } from './http/serve-hot.ts'
 import { createLogger, errorFields, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
+import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources, type SourceDirectory } from './sources/create-sources.ts'
+import type { ResolveHost } from './sources/guarded-connector.ts'
 import { createSourceState } from './sources/source-state.ts'
 import { encoderEpoch } from './transform/executor/encoder-epoch.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
@@ -36,7 +40,21 @@ export type AppOptions = {
   /** Paths the playground offers to begin with. */
   readonly samples?: readonly string[]
   readonly logger?: Logger
+  /** In place of the system's resolver, for tests. */
+  readonly resolveHost?: ResolveHost
 }
+
+// Fetching takes longer than any disk, so a slow read is worth waiting for; writing may lag behind by a few large originals.
+const originalReadTimeoutMs = 5000
+const maxPendingOriginalBytes = 128 * 1024 * 1024
+
+/** What an operator should look at; the rest is only counted. */
+const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
+  'address_refused',
+  'breaker_opened',
+  'breaker_closed',
+  'denied_as_absent',
+])
 
 // Failures of originals are remembered per variant; beyond this many the oldest is forgotten, which costs one render.
 const maxRememberedFailures = 10_000
@@ -44,13 +62,24 @@ const maxRememberedFailures = 10_000
 /** The parts list: configuration in, wired parts out. Implementations are chosen here and nowhere else. */
 export function createApp(config: Config, options: AppOptions = {}): App {
   const logger = options.logger ?? createLogger({ level: config.log.level })
-  const sources = createSources(config.sources)
   const rendererPool = createRendererPool({
     config: config.render,
     log: (level, event, fields) => logger[level](event, fields),
     onEvent: (event) => metrics.event('renderers', event),
   })
   const caches = openCaches(config, logger, (event) => metrics.event('cache', event))
+  const via = `halftone-${randomBytes(6).toString('hex')}`
+  const sources = createSources(config.sources, {
+    store: caches.originals,
+    fetching: config.fetching,
+    ownHosts: ownHostsOf(config),
+    via,
+    onEvent: (event, source, fields) => {
+      metrics.event('sources', event)
+      if (loudSourceEvents.has(event)) logger.warn(`source_${event}`, { source, ...fields })
+    },
+    ...(options.resolveHost ? { resolveHost: options.resolveHost } : {}),
+  })
   const metrics = createMetrics(() => samplesOf(rendererPool, caches))
   const { deliverImage, hotLane } = wireDelivery(config, { sources, rendererPool, caches, logger, metrics })
 
@@ -89,6 +118,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     pages,
     server: config.server,
     delivery: config.delivery,
+    via,
     onAnswered: (answered) => recordAnswer(answered, logger, metrics),
   })
   const metricsServer = createPlainServer(
@@ -104,6 +134,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     await rendererPool.close()
     await caches.resultCache.close()
     await sources.close()
+    await caches.originals.close()
     // Last, so that the end can still be watched.
     await closeServer(metricsServer, config.server.shutdownTimeoutMs, metricsConnections)
     logger.info('closed')
@@ -134,7 +165,15 @@ function openCaches(config: Config, log: Logger, onEvent: (event: string) => voi
   const index = openDiskIndex({ file: join(directory, 'index.sqlite'), log })
   const disk = createDiskTier({ directory: join(directory, 'entries'), maxBytes: config.cache.diskBytes, index, log })
   const resultCache = createResultCache({ tiers: [memory, disk], log, onEvent: (event) => onEvent(event.kind) })
-  return { memory, disk, resultCache }
+  const originalTier = createDiskTier({
+    directory: join(directory, 'originals'),
+    maxBytes: config.cache.originalBytes,
+    index: openDiskIndex({ file: join(directory, 'originals.sqlite'), log }),
+    readTimeoutMs: originalReadTimeoutMs,
+    maxPendingBytes: maxPendingOriginalBytes,
+    log,
+  })
+  return { memory, disk, resultCache, originalTier, originals: createOriginalCache(originalTier) }
 }
 
 function wireDelivery(
@@ -151,7 +190,7 @@ function wireDelivery(
   const sourceState = createSourceState({
     ttlMs: config.cache.sourceStateSeconds * 1000,
     maxEntries: config.sourceStateEntries,
-    timeoutMs: config.sourceTimeoutMs,
+    timeoutMs: longestFetchMs(config),
   })
   const signer = createUrlSigner(config.signing)
   const hotLane = createHotLane({
@@ -168,7 +207,7 @@ function wireDelivery(
     maxTargetLength: config.server.maxTargetLength,
     rendererPool,
     planLimits: config.render,
-    sourceTimeoutMs: config.sourceTimeoutMs,
+    sourceTimeoutMs: longestFetchMs(config),
     onRendered: ({ format, timings }) =>
       metrics.render({
         format,
@@ -195,6 +234,23 @@ function wireDelivery(
   return { deliverImage, hotLane }
 }
 
+/** All origins of a source one after the other, and a turn to wait for; their own limits end a fetch before that. */
+function longestFetchMs(config: Config): number {
+  const remote = config.sources.filter((source) => source.kind !== 'folder')
+  const totals = remote.map(({ limits, origins }) => limits.totalTimeoutMs * (origins.length + 1))
+  return Math.max(config.sourceTimeoutMs, ...totals)
+}
+
+/** The names under which originals would come from this very server; requests that get round them are known by `Via`. */
+function ownHostsOf({ server, sources }: Config): string[] {
+  const { host, port, publicUrl } = server
+  return [
+    ...sources.flatMap((source) => (source.host === undefined ? [] : [source.host])),
+    ...(publicUrl === undefined ? [] : [new URL(publicUrl).hostname]),
+    ...[host, 'localhost', '127.0.0.1', '::1'].map((name) => `${name}:${port}`),
+  ]
+}
+
 function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
   const pool = rendererPool.stats()
   return {
@@ -202,7 +258,7 @@ function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCac
     renderersTotal: pool.renderers,
     renderersReady: pool.pids.length,
     renderQueue: pool.queued,
-    tiers: { memory: caches.memory.stats(), disk: caches.disk.stats() },
+    tiers: { memory: caches.memory.stats(), disk: caches.disk.stats(), originals: caches.originalTier.stats() },
   }
 }
 

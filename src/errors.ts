@@ -10,11 +10,16 @@ type ErrorRow = {
 export const errorTable = {
   bad_request: { status: 400, title: 'The request is malformed', retryable: false },
   path_invalid: { status: 400, title: 'The path is not a valid image path', retryable: false },
+  source_url_invalid: { status: 400, title: 'The path is not the URL of an original', retryable: false },
+  source_loop: { status: 400, title: 'The URL leads back to this server', retryable: false },
   param_invalid: { status: 400, title: 'A parameter is not valid', retryable: false },
   preset_required: { status: 400, title: 'Only configured presets are served here', retryable: false },
   signature_required: { status: 403, title: 'A valid signature is required', retryable: false },
   signature_invalid: { status: 403, title: 'The signature does not match', retryable: false },
   signature_expired: { status: 403, title: 'The signed URL has expired', retryable: false },
+  source_url_refused: { status: 403, title: 'Originals are not taken from this URL', retryable: false },
+  source_address_refused: { status: 403, title: 'Originals are not taken from this address', retryable: false },
+  source_denied: { status: 403, title: 'The source does not give this original away', retryable: false },
   expired: { status: 404, title: 'The URL has expired', retryable: false },
   not_found: { status: 404, title: 'No such image', retryable: false },
   method_not_allowed: { status: 405, title: 'Only GET and HEAD are answered here', retryable: false },
@@ -34,9 +39,15 @@ export const errorTable = {
   client_closed_request: { status: 499, title: 'The client went away before the answer', retryable: true },
   internal: { status: 500, title: 'Something went wrong on our side', retryable: true },
   source_failed: { status: 502, title: 'The source did not deliver the original', retryable: true },
+  source_unreachable: { status: 502, title: 'The source cannot be reached', retryable: true },
+  source_redirects: { status: 502, title: 'The source redirects too often', retryable: true },
+  source_truncated: { status: 502, title: 'The source broke off in the middle of the original', retryable: true },
   overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },
   shutting_down: { status: 503, title: 'The server is shutting down', retryable: true },
-  source_timeout: { status: 504, title: 'The source did not answer in time', retryable: true },
+  source_timeout: { status: 504, title: 'The source did not deliver the original in time', retryable: true },
+  source_connect_timeout: { status: 504, title: 'The source took too long to connect to', retryable: true },
+  source_first_byte_timeout: { status: 504, title: 'The source took too long to begin its answer', retryable: true },
+  source_stalled: { status: 504, title: 'The source stopped in the middle of the original', retryable: true },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errorTable

@@ -9,7 +9,7 @@ import { createEntryFiles, diskBytes } from './entry-files.ts'
 import { createKeyLocks } from './key-locks.ts'
 import { createOutageLog } from './outage-log.ts'
 import { decodeResult } from './result-codec.ts'
-import { createSlots } from './slots.ts'
+import { createSlots } from '../lib/slots.ts'
 import { withinDeadline } from './within-deadline.ts'
 
 export type DiskTierOptions = {

@@ -6,7 +6,7 @@ import { diskBytes, type EntryFiles } from './entry-files.ts'
 import type { KeyLocks } from './key-locks.ts'
 import { errorCodeOf, type OutageLog } from './outage-log.ts'
 import { encodeResult } from './result-codec.ts'
-import { createSlots } from './slots.ts'
+import { createSlots } from '../lib/slots.ts'
 import { withinDeadline } from './within-deadline.ts'
 
 export interface DiskWrites {

@@ -8,7 +8,9 @@ const maxDepth = 3
 
 /** Paths of a few pictures of the first public source, for the greeting and the playground; found once, at start. */
 export function listSamples(config: Config): string[] {
-  const source = config.sources.find((one) => one.visibility === 'public' && one.signed !== 'always')
+  const source = config.sources
+    .filter((one) => one.kind === 'folder')
+    .find((one) => one.visibility === 'public' && one.signed !== 'always')
   if (!source) return []
   const prefix = source.pathPrefix === '/' ? '' : source.pathPrefix.replace(/\/$/, '')
   return listPictures(source.folder, maxDepth).map(

@@ -58,7 +58,9 @@ function greet(origin: string, samples: readonly string[]): void {
 /** A clone has no pictures until its own script has drawn them, in a process of its own; an installed package carries them. */
 function drawMissingSamples(config: Config): void {
   const directory = join(packageDirectory, 'samples')
-  const isWanted = config.sources.some((source) => relative(source.folder, directory) === '')
+  const isWanted = config.sources.some(
+    (source) => source.kind === 'folder' && relative(source.folder, directory) === '',
+  )
   const script = join(packageDirectory, 'scripts', 'draw-samples.ts')
   if (!isWanted || !existsSync(script)) return
   const { status } = spawnSync(process.execPath, [...process.execArgv, script, directory], {

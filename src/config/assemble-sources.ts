@@ -1,11 +1,14 @@
 import { statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { SourceConfig, VariantPolicy } from './config.ts'
+import { assembleRemote, parseRemoteSource } from './assemble-origins.ts'
+import type { OriginContext } from './assemble-origins.ts'
+import type { SourceConfig, SourcePolicy, VariantPolicy } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
+import type { Environment } from './read-settings.ts'
 import { sourceKeys, sourcesFileSchema } from './source-schema.ts'
-import type { SourceEntry } from './source-schema.ts'
+import type { PolicyEntry, SourceEntry } from './source-schema.ts'
 import type { SettingValues } from './settings.ts'
 
 export type Places = { readonly cwd: string; readonly packageDir: string }
@@ -14,9 +17,10 @@ export type Places = { readonly cwd: string; readonly packageDir: string }
 export function assembleSources(
   values: SettingValues,
   places: Places,
+  env: Environment,
 ): { sources: SourceConfig[]; faults: ConfigFault[] } {
-  const defaults = sourceDefaults(values)
-  if (values.sourcesFile === undefined) return singleSource(values.source, defaults, places)
+  const defaults = policyDefaults(values)
+  if (values.sourcesFile === undefined) return singleSource(values, defaults, places, env)
   if (values.source !== undefined) {
     const message = 'expected either HALFTONE_SOURCE or HALFTONE_SOURCES_FILE, got both. Remove one of them.'
     return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
@@ -24,19 +28,20 @@ export function assembleSources(
   const path = resolve(places.cwd, values.sourcesFile)
   const file = readJsonFile('HALFTONE_SOURCES_FILE', path, sourcesFileSchema, sourceKeys)
   if (!file.ok) return { sources: [], faults: file.faults }
-  const sources = file.value.sources.map((entry) => fromEntry(entry, defaults, dirname(path)))
+  const context: OriginContext = { values, env, baseDir: dirname(path), faults: [] }
+  const sources = file.value.sources.map((entry, index) => fromEntry(entry, index, defaults, context))
   const faults = sources.flatMap((source, index) => [
-    ...folderFaults(`HALFTONE_SOURCES_FILE sources[${String(index)}].folder`, source.folder),
+    ...(source.kind === 'folder' ? folderFaults(`${placeOf(index)}.folder`, source.folder) : []),
     ...clashes(source, index, sources),
   ])
-  return { sources, faults }
+  return { sources, faults: [...context.faults, ...faults] }
 }
 
-type SourceDefaults = Omit<SourceConfig, 'name' | 'kind' | 'folder' | 'host' | 'pathPrefix'> & {
+type PolicyDefaults = Omit<SourcePolicy, 'name' | 'host' | 'pathPrefix'> & {
   readonly ladder: { readonly widths: readonly number[]; readonly qualities: readonly number[] }
 }
 
-function sourceDefaults(values: SettingValues): SourceDefaults {
+function policyDefaults(values: SettingValues): PolicyDefaults {
   const ladder = { widths: values.snapWidths ?? [], qualities: values.snapQualities ?? [] }
   const kind = values.variants ?? 'exact'
   return {
@@ -54,38 +59,42 @@ function sourceDefaults(values: SettingValues): SourceDefaults {
 }
 
 function singleSource(
-  source: string | undefined,
-  { ladder: _ladder, ...defaults }: SourceDefaults,
+  values: SettingValues,
+  { ladder: _ladder, ...defaults }: PolicyDefaults,
   places: Places,
+  env: Environment,
 ): { sources: SourceConfig[]; faults: ConfigFault[] } {
-  const later = /^(s3|https?):\/\//i.exec(source ?? '')?.[1] ?? (source === 'web' ? 'web' : undefined)
-  if (later !== undefined) {
-    // The address itself may hold credentials, so only its kind is named.
-    const message = `expected a folder, got a source of kind ${later}, which is not available in this version. Name a folder.`
-    return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
+  const policy: SourcePolicy = { name: 'default', host: undefined, pathPrefix: '/', ...defaults }
+  const remote = values.source === undefined ? undefined : parseRemoteSource(values.source)
+  if (typeof remote === 'string') return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message: `${remote}.` }] }
+  if (remote !== undefined) {
+    const context: OriginContext = { values, env, baseDir: places.cwd, faults: [] }
+    const parts = assembleRemote({ name: policy.name, ...remote }, 'HALFTONE_SOURCE', context)
+    return { sources: [{ ...policy, ...parts }], faults: context.faults }
   }
   const samples = join(places.packageDir, 'samples')
-  const folder = source === undefined ? samples : resolve(places.cwd, source)
+  const folder = values.source === undefined ? samples : resolve(places.cwd, values.source)
   // The samples are drawn at the first start, after the configuration was read.
   const faults = folder === samples ? [] : folderFaults('HALFTONE_SOURCE', folder)
-  return {
-    sources: [{ name: 'default', kind: 'folder', folder, host: undefined, pathPrefix: '/', ...defaults }],
-    faults,
-  }
+  return { sources: [{ ...policy, kind: 'folder', folder }], faults }
 }
 
-function fromEntry(entry: SourceEntry, { ladder, ...defaults }: SourceDefaults, baseDir: string): SourceConfig {
+function fromEntry(entry: SourceEntry, index: number, defaults: PolicyDefaults, context: OriginContext): SourceConfig {
+  const policy = policyOfEntry(entry, defaults)
+  if ('folder' in entry) return { ...policy, kind: 'folder', folder: resolve(context.baseDir, entry.folder) }
+  return { ...policy, ...assembleRemote(entry, placeOf(index), context) }
+}
+
+function policyOfEntry(entry: PolicyEntry, { ladder, ...defaults }: PolicyDefaults): SourcePolicy {
   return {
     name: entry.name,
-    kind: 'folder',
-    folder: resolve(baseDir, entry.folder),
     host: entry.host?.toLowerCase(),
     pathPrefix: entry.pathPrefix === undefined ? '/' : entry.pathPrefix.replace(/(?<=.)\/$/, ''),
     visibility: entry.visibility ?? defaults.visibility,
     signed: entry.signed ?? defaults.signed,
     strict: entry.strict ?? defaults.strict,
     defaultParams: entry.defaultParams ?? defaults.defaultParams,
-    variants: entry.variants === undefined ? defaults.variants : policyOf(entry.variants, ladder),
+    variants: entry.variants === undefined ? defaults.variants : variantsOf(entry.variants, ladder),
     immutable: entry.immutable ?? defaults.immutable,
     maxAgeSeconds: entry.maxAgeSeconds ?? defaults.maxAgeSeconds,
     staleWhileRevalidateSeconds: entry.staleWhileRevalidateSeconds ?? defaults.staleWhileRevalidateSeconds,
@@ -93,7 +102,11 @@ function fromEntry(entry: SourceEntry, { ladder, ...defaults }: SourceDefaults, 
   }
 }
 
-function policyOf(variants: NonNullable<SourceEntry['variants']>, ladder: SourceDefaults['ladder']): VariantPolicy {
+function placeOf(index: number): string {
+  return `HALFTONE_SOURCES_FILE sources[${String(index)}]`
+}
+
+function variantsOf(variants: NonNullable<PolicyEntry['variants']>, ladder: PolicyDefaults['ladder']): VariantPolicy {
   if (variants.kind !== 'snap') return variants
   return {
     kind: 'snap',
@@ -121,7 +134,7 @@ function folderFaults(name: string, folder: string): ConfigFault[] {
 function clashes(source: SourceConfig, index: number, sources: readonly SourceConfig[]): ConfigFault[] {
   const earlier = sources.slice(0, index)
   const faults: ConfigFault[] = []
-  const at = `HALFTONE_SOURCES_FILE sources[${String(index)}]`
+  const at = placeOf(index)
   if (earlier.some((other) => other.name === source.name)) {
     faults.push({ name: `${at}.name`, message: `expected a name of its own, got "${source.name}" again. Rename one.` })
   }

@@ -7,6 +7,8 @@ export type Config = {
   readonly sourceTimeoutMs: number
   /** Of how many paths the source state is remembered. */
   readonly sourceStateEntries: number
+  /** Fetches from all remote sources together: under way, and waiting for that. */
+  readonly fetching: { readonly atOnce: number; readonly waiting: number }
   readonly presets: Readonly<Record<string, string>>
   readonly signing: SigningConfig
   readonly render: RenderConfig
@@ -30,11 +32,12 @@ export type ServerConfig = {
   readonly maxConnections: number
 }
 
-/** A source as configured; this union grows with the kinds of source. */
-export type SourceConfig = {
+/** A source as configured. */
+export type SourceConfig = FolderSourceConfig | RemoteSourceConfig
+
+/** What holds for a source of any kind. */
+export type SourcePolicy = {
   readonly name: string
-  readonly kind: 'folder'
-  readonly folder: string
   /** Served when the Host header names it; undefined matches every host. */
   readonly host: string | undefined
   /** Leading path that selects this source and is cut off, `/` for all. */
@@ -47,9 +50,82 @@ export type SourceConfig = {
   readonly variants: VariantPolicy
   /** The bytes behind a path never change: answers are `immutable`. */
   readonly immutable: boolean
+  /** For a remote source: where the origin says nothing about freshness. */
   readonly maxAgeSeconds: number
   readonly staleWhileRevalidateSeconds: number
   readonly maxBytes: number
+}
+
+export type FolderSourceConfig = SourcePolicy & { readonly kind: 'folder'; readonly folder: string }
+
+export type RemoteSourceConfig = SourcePolicy & {
+  /** The kind of the first origin. The path of a `web` source is a whole URL, and always signed. */
+  readonly kind: 's3' | 'http' | 'web'
+  /** In order of preference; a later one is asked when those before it fail. */
+  readonly origins: readonly [OriginConfig, ...OriginConfig[]]
+  /** Whether a later origin is also asked for what an earlier one does not have. */
+  readonly fallbackWhenAbsent: boolean
+  readonly freshness: FreshnessConfig
+  readonly limits: FetchLimits
+  /** CIDR blocks of special addresses that this source may connect to all the same. */
+  readonly allowAddresses: readonly string[]
+  /** Fetches from this source at once. */
+  readonly fetches: number
+}
+
+export type OriginConfig = S3OriginConfig | HttpOriginConfig | WebOriginConfig
+
+export type S3OriginConfig = {
+  readonly kind: 's3'
+  readonly bucket: string
+  /** Begins every key; without slashes at its ends. */
+  readonly prefix: string
+  /** undefined: AWS. */
+  readonly endpoint: string | undefined
+  readonly region: string | undefined
+  readonly forcePathStyle: boolean
+  /** undefined: the credential chain of the SDK (AWS_* variables, profiles, roles). */
+  readonly credentials: S3Credentials | undefined
+}
+
+export type S3Credentials = {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken: string | undefined
+}
+
+export type HttpOriginConfig = {
+  readonly kind: 'http'
+  /** Scheme, host and base path, without a slash at the end. */
+  readonly url: string
+  /** Value of the Authorization header, sent to this host only. */
+  readonly authorization: string | undefined
+}
+
+export type WebOriginConfig = {
+  readonly kind: 'web'
+  /** Host patterns; empty lists every public host. */
+  readonly allowHosts: readonly string[]
+}
+
+/** How long an original is believed. The origin's own word counts between floor and ceiling. */
+export type FreshnessConfig = {
+  readonly minFreshSeconds: number
+  readonly maxFreshSeconds: number
+  /** How long after its freshness an original is served while its origin is down. */
+  readonly staleIfErrorSeconds: number
+  /** How long absence and refusals are remembered. */
+  readonly negativeSeconds: number
+}
+
+/** Bounds of one fetch; each has an error of its own. */
+export type FetchLimits = {
+  readonly connectTimeoutMs: number
+  readonly firstByteTimeoutMs: number
+  /** Longest silence within the body. */
+  readonly idleTimeoutMs: number
+  readonly totalTimeoutMs: number
+  readonly maxRedirects: number
 }
 
 export type VariantPolicy =
@@ -86,6 +162,8 @@ export type RenderConfig = {
 export type CacheConfig = {
   readonly memoryBytes: number
   readonly diskBytes: number
+  /** Disk space for originals of remote sources. */
+  readonly originalBytes: number
   /** How long a source's state is believed before it is asked again. */
   readonly sourceStateSeconds: number
   /** URLs with a prebuilt answer, per kind of client; 0 switches the hot lane off. */

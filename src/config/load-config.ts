@@ -21,7 +21,7 @@ export type LoadedConfig =
 /** The whole configuration from an environment, validated and frozen. Relative paths are taken from `cwd`. */
 export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const { values, faults } = readSettings(env, places.cwd)
-  const { sources, faults: sourceFaults } = assembleSources(values, places)
+  const { sources, faults: sourceFaults } = assembleSources(values, places, env)
   const { presets, faults: presetFaults } = loadPresets(values, places)
   const allFaults = [...faults, ...sourceFaults, ...presetFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
@@ -54,12 +54,14 @@ function assembleConfig(
     sources,
     sourceTimeoutMs: milliseconds(values.sourceTimeoutSeconds),
     sourceStateEntries: values.sourceStateEntries,
+    fetching: { atOnce: values.fetches, waiting: values.fetchQueue },
     presets,
     signing: { keys: optional.signingKeys ?? [], imgixTokens: optional.imgixTokens ?? [] },
     render: assembleRender(values),
     cache: {
       memoryBytes: values.memoryCacheMB * 1_048_576,
       diskBytes: values.diskCacheMB * 1_048_576,
+      originalBytes: values.originalCacheMB * 1_048_576,
       sourceStateSeconds: values.sourceStateSeconds,
       hotEntries: values.hotEntries,
       epoch: values.cacheEpoch,
@@ -127,11 +129,19 @@ function contradictions(
   const found: ConfigFault[] = []
   const keysAreFaulty = faults.some(({ name }) => /^HALFTONE_(SIGNING_KEYS|IMGIX_TOKENS)(_FILE)?$/.test(name))
   const hasKey = keysAreFaulty || values.signingKeys !== undefined || values.imgixTokens !== undefined
-  const locked = sources.filter((source) => source.visibility === 'private' || source.signed === 'always')
+  const locked = sources.filter(
+    (source) => source.visibility === 'private' || source.signed === 'always' || source.kind === 'web',
+  )
   if (locked.length > 0 && !hasKey) {
     const names = locked.map((source) => source.name).join(', ')
     const message = `expected a key, because every URL of source ${names} must be signed; got none. Set it to kid:secret.`
     found.push({ name: 'HALFTONE_SIGNING_KEYS', message })
+  }
+  const largest = Math.max(0, ...sources.filter((source) => source.kind !== 'folder').map((source) => source.maxBytes))
+  const neededMB = Math.ceil((largest * 8) / 1_048_576)
+  if (values.originalCacheMB !== undefined && values.originalCacheMB < neededMB) {
+    const message = `expected at least ${String(neededMB)}, eight times the largest original allowed, got ${String(values.originalCacheMB)}. Raise it, or lower HALFTONE_MAX_ORIGINAL_MB.`
+    found.push({ name: 'HALFTONE_ORIGINAL_CACHE_MB', message })
   }
   if (values.metricsPort !== undefined && values.metricsPort === values.port) {
     const message = `expected a port other than PORT, got ${String(values.port)} for both. Change one of them.`
@@ -143,8 +153,8 @@ function contradictions(
 function noticesOf(env: Environment, config: Config): string[] {
   const unused = laterSharedSettings.filter((name) => env[name] !== undefined && env[name] !== '')
   const weak = config.signing.keys.filter((key) => key.secret.length < 16)
-  const exposed = config.sources.filter((source) =>
-    `${config.dataDir}/`.startsWith(`${source.folder.replace(/\/$/, '')}/`),
+  const exposed = config.sources.filter(
+    (source) => source.kind === 'folder' && `${config.dataDir}/`.startsWith(`${source.folder.replace(/\/$/, '')}/`),
   )
   return [
     ...exposed.map(

@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { Config, OriginConfig, SourceConfig } from './config.ts'
 
 const redacted = '(redacted)'
 
@@ -12,10 +12,29 @@ export function printConfig(config: Config, format: 'text' | 'json'): string {
 function redact(config: Config): Config {
   return {
     ...config,
+    sources: config.sources.map(redactSource),
     signing: {
       keys: config.signing.keys.map((key) => ({ id: key.id, secret: redacted })),
       imgixTokens: config.signing.imgixTokens.map(() => redacted),
     },
+  }
+}
+
+function redactSource(source: SourceConfig): SourceConfig {
+  if (source.kind === 'folder') return source
+  const [first, ...rest] = source.origins
+  return { ...source, origins: [redactOrigin(first), ...rest.map(redactOrigin)] }
+}
+
+function redactOrigin(origin: OriginConfig): OriginConfig {
+  switch (origin.kind) {
+    case 's3':
+      if (origin.credentials === undefined) return origin
+      return { ...origin, credentials: { accessKeyId: redacted, secretAccessKey: redacted, sessionToken: undefined } }
+    case 'http':
+      return origin.authorization === undefined ? origin : { ...origin, authorization: redacted }
+    case 'web':
+      return origin
   }
 }
 

@@ -30,7 +30,10 @@ function describeIssue(settingName: string, issue: z.core.$ZodIssue, knownKeys: 
   const name = place === '' ? settingName : `${settingName} ${place.replace(/^\./, '')}`
   if (issue.code === 'unrecognized_keys') return { name, message: unknownKeys(issue.keys, knownKeys) }
   const what = issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
-  return { name, message: `${what}; got ${cameIn(issue.input)}. Correct the file.` }
+  return {
+    name,
+    message: `${what}; got ${isSecret(issue.path) ? 'something else' : cameIn(issue.input)}. Correct the file.`,
+  }
 }
 
 function unknownKeys(keys: readonly string[], knownKeys: readonly string[]): string {
@@ -41,8 +44,15 @@ function unknownKeys(keys: readonly string[], knownKeys: readonly string[]): str
   return `expected only keys that exist, got ${named.join(', ')}. Correct or remove it.`
 }
 
+/** Keys whose values are never quoted, as somebody may have written the secret itself there. */
+const secretKeys = new Set<PropertyKey>(['credentials', 'authorization'])
+
+function isSecret(path: readonly PropertyKey[]): boolean {
+  return path.some((step) => secretKeys.has(step))
+}
+
 function cameIn(input: unknown): string {
   if (input === undefined) return 'nothing'
-  const json = JSON.stringify(input)
+  const json = JSON.stringify(input, (key, value: unknown) => (secretKeys.has(key) ? '(redacted)' : value))
   return json.length > 120 ? `${json.slice(0, 117)}...` : json
 }

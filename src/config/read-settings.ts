@@ -55,7 +55,8 @@ function readText(entry: Setting<unknown>, env: Environment, cwd: string, faults
   return undefined
 }
 
-function readSecretFile(path: string): { ok: true; text: string } | { ok: false; reason: string } {
+/** The text of a file that holds a secret; `reason` never quotes it. */
+export function readSecretFile(path: string): { ok: true; text: string } | { ok: false; reason: string } {
   try {
     const { size } = statSync(path)
     if (size > maxSecretBytes) return { ok: false, reason: `larger than ${String(maxSecretBytes)} bytes` }

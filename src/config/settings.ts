@@ -1,7 +1,9 @@
 import {
+  addressBlocks,
   corsOrigin,
   decimalNumber,
   fileSystemPath,
+  hostPatterns,
   numberList,
   onOff,
   oneOf,
@@ -17,6 +19,7 @@ import type { ValueParser } from './value-parsers.ts'
 export const settingGroups = {
   server: 'Server',
   source: 'Where originals come from',
+  remote: 'Originals from S3, HTTP hosts and the web',
   delivery: 'Delivery and freshness',
   signing: 'Signatures',
   rendering: 'Rendering and its limits',
@@ -133,8 +136,9 @@ export const settings = {
   source: setting({
     env: 'HALFTONE_SOURCE',
     group: 'source',
-    meaning: 'The one source: a folder of originals. Several: HALFTONE_SOURCES_FILE.',
-    value: fileSystemPath('an existing folder'),
+    meaning:
+      'The one source: a folder of originals, an S3 bucket, an HTTP host, or `web` for the originals of any URL (signed). Several: HALFTONE_SOURCES_FILE.',
+    value: fileSystemPath('an existing folder, s3://bucket[/prefix], https://host[/base] or web'),
     default: undefined,
     defaultText: 'the sample folder',
   }),
@@ -233,6 +237,137 @@ export const settings = {
     value: wholeNumber({ min: 1, max: 10000000 }),
     default: '50000',
     why: 'Under 1 kB each: some 40 MB when full.',
+  }),
+
+  allowHosts: setting({
+    env: 'HALFTONE_ALLOW_HOSTS',
+    group: 'remote',
+    meaning:
+      'For HALFTONE_SOURCE=web: hosts that originals may come from. `*` is one label, a leading `**` one or more.',
+    value: hostPatterns(),
+    default: undefined,
+    defaultText: 'every public host',
+  }),
+  allowAddresses: setting({
+    env: 'HALFTONE_ALLOW_ADDRESSES',
+    group: 'remote',
+    meaning:
+      'Private and special addresses that HTTP and web sources may connect to all the same. S3 endpoints are not affected.',
+    value: addressBlocks(),
+    default: undefined,
+    defaultText: 'none: addresses of the public internet only',
+  }),
+  s3Endpoint: setting({
+    env: 'S3_ENDPOINT',
+    group: 'remote',
+    meaning: 'Endpoint of S3 sources that name none.',
+    value: webOrigin(),
+    default: undefined,
+    defaultText: 'AWS',
+  }),
+  s3Region: setting({
+    env: 'S3_REGION',
+    group: 'remote',
+    meaning: 'Region of S3 sources that name none.',
+    value: plainText('a region such as eu-central-1', /^[a-z0-9-]{1,63}$/),
+    default: undefined,
+    defaultText: 'AWS_REGION, or us-east-1 with an endpoint',
+  }),
+  s3ForcePathStyle: setting({
+    env: 'S3_FORCE_PATH_STYLE',
+    group: 'remote',
+    meaning: 'Puts the bucket into the path instead of the host name; most stores other than AWS need it.',
+    value: onOff(),
+    default: 'false',
+  }),
+  connectSeconds: setting({
+    env: 'HALFTONE_SOURCE_CONNECT_SECONDS',
+    group: 'remote',
+    meaning: 'How long name lookup, connecting and TLS may take.',
+    value: decimalNumber({ min: 0.05, max: 60, unit: 'seconds' }),
+    default: '3',
+    why: 'Room for one lost SYN (retried after 1 s) and a far origin.',
+  }),
+  firstByteSeconds: setting({
+    env: 'HALFTONE_SOURCE_FIRST_BYTE_SECONDS',
+    group: 'remote',
+    meaning: 'How long a source may take to begin its answer.',
+    value: decimalNumber({ min: 0.05, max: 300, unit: 'seconds' }),
+    default: '5',
+    why: 'Below the total, so that the log tells which of the two it was.',
+  }),
+  idleSeconds: setting({
+    env: 'HALFTONE_SOURCE_IDLE_SECONDS',
+    group: 'remote',
+    meaning:
+      'Longest silence in the middle of an original. The whole fetch is bounded by HALFTONE_SOURCE_TIMEOUT_SECONDS.',
+    value: decimalNumber({ min: 0.05, max: 300, unit: 'seconds' }),
+    default: '3',
+    why: 'As long as connecting: a path that is silent for longer is lost.',
+  }),
+  maxRedirects: setting({
+    env: 'HALFTONE_SOURCE_REDIRECTS',
+    group: 'remote',
+    meaning: 'Redirects followed for one original; each is checked like a first URL.',
+    value: wholeNumber({ min: 0, max: 20 }),
+    default: '3',
+    why: 'http to https, to www, to the CDN.',
+  }),
+  minFreshSeconds: setting({
+    env: 'HALFTONE_MIN_FRESH_SECONDS',
+    group: 'remote',
+    meaning: 'An original is believed at least this long, whatever its origin says.',
+    value: wholeNumber({ min: 0, max: 31536000, unit: 'seconds' }),
+    default: '60',
+    why: 'Keeps an origin that says no-cache from being asked for every variant; a change is seen within a minute.',
+  }),
+  maxFreshSeconds: setting({
+    env: 'HALFTONE_MAX_FRESH_SECONDS',
+    group: 'remote',
+    meaning: 'An original is believed at most this long.',
+    value: wholeNumber({ min: 0, max: 31536000, unit: 'seconds' }),
+    default: '86400',
+    why: 'A revalidation a day is nothing, and a picture replaced in spite of a year of max-age is seen the next day.',
+  }),
+  staleIfErrorSeconds: setting({
+    env: 'HALFTONE_STALE_IF_ERROR_SECONDS',
+    group: 'remote',
+    meaning: 'How long an original is served beyond its freshness while its origin is down.',
+    value: wholeNumber({ min: 0, max: 31536000, unit: 'seconds' }),
+    default: '604800',
+    why: 'A week: longer than any outage that somebody looks at.',
+  }),
+  negativeSeconds: setting({
+    env: 'HALFTONE_NEGATIVE_SECONDS',
+    group: 'remote',
+    meaning: 'How long is remembered that a source has no such original, or refuses it.',
+    value: wholeNumber({ min: 0, max: 86400, unit: 'seconds' }),
+    default: '30',
+    why: 'With the source state and errors at the CDN (60 s) a new file is seen within two minutes.',
+  }),
+  fetches: setting({
+    env: 'HALFTONE_FETCHES',
+    group: 'remote',
+    meaning: 'Originals fetched at once from all remote sources; each may hold HALFTONE_MAX_ORIGINAL_MB in memory.',
+    value: wholeNumber({ min: 1, max: 10000 }),
+    default: '32',
+    why: 'At 5 MB an original 160 MB; far more than two renderers use up.',
+  }),
+  sourceFetches: setting({
+    env: 'HALFTONE_SOURCE_FETCHES',
+    group: 'remote',
+    meaning: 'Originals fetched at once from one source, so that a slow one leaves room for the others.',
+    value: wholeNumber({ min: 1, max: 10000 }),
+    default: '16',
+    why: 'Half of all.',
+  }),
+  fetchQueue: setting({
+    env: 'HALFTONE_FETCH_QUEUE',
+    group: 'remote',
+    meaning: 'Fetches that may wait for their turn; one more is answered 503.',
+    value: wholeNumber({ min: 0, max: 100000 }),
+    default: '256',
+    why: 'At 100 ms a fetch, 32 at once work it off within a second.',
   }),
 
   maxAgeSeconds: setting({
@@ -439,6 +574,14 @@ export const settings = {
     default: '10000',
     why: 'About 3 kB each beside the picture, which stays in the memory tier alone: 30 MB when full.',
   }),
+  originalCacheMB: setting({
+    env: 'HALFTONE_ORIGINAL_CACHE_MB',
+    group: 'cache',
+    meaning: 'Disk space for originals of remote sources; at least eight times HALFTONE_MAX_ORIGINAL_MB.',
+    value: wholeNumber({ min: 1, max: 100000000, unit: 'MB (1048576 bytes)' }),
+    default: '4096',
+    why: 'About a thousand originals of 4 MB; one that was evicted costs a fetch, and only for a new variant.',
+  }),
   cacheEpoch: setting({
     env: 'HALFTONE_CACHE_EPOCH',
     group: 'cache',
@@ -463,13 +606,7 @@ export const laterSettings: readonly { readonly pattern: RegExp; readonly brings
 ]
 
 /** Names of other programs too, so they are no fault; but whoever sets them should know that nothing reads them yet. */
-export const laterSharedSettings = [
-  'REDIS_URL',
-  'DATABASE_URL',
-  'S3_ENDPOINT',
-  'S3_REGION',
-  'S3_FORCE_PATH_STYLE',
-] as const
+export const laterSharedSettings = ['REDIS_URL', 'DATABASE_URL'] as const
 
 export type SettingDescription = {
   readonly env: string

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 /** Text of one environment variable to a typed value. `expected` completes "expected ..." in messages and docs. */
 export type ValueParser<T> = {
   readonly expected: string
@@ -66,6 +68,44 @@ export function webOrigin(): ValueParser<string> {
       return isOrigin ? url.origin : undefined
     },
   }
+}
+
+/** CIDR blocks and single addresses, as `10.0.0.0/8,fd12::/16`. */
+export function addressBlocks(): ValueParser<readonly string[]> {
+  return {
+    expected: 'addresses or CIDR blocks separated by commas, such as 10.0.0.0/8,192.168.1.7,fd12::/16',
+    parse: (text) => listOf(text, isAddressBlock),
+  }
+}
+
+export function isAddressBlock(text: string): boolean {
+  const [address = '', bits, more] = text.split('/')
+  const kind = isIP(address)
+  if (kind === 0 || more !== undefined || address.includes('%')) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (kind === 4 ? 32 : 128))
+}
+
+/** Host names in which whole labels may be `*`, and the first `**`. */
+export function hostPatterns(): ValueParser<readonly string[]> {
+  return {
+    expected: 'host names separated by commas, such as cdn.example.com,*.example.org,**.example.net',
+    parse: (text) => listOf(text.toLowerCase(), isHostPattern),
+  }
+}
+
+/** ASCII only: names in other scripts are written as the URL standard reads them (xn--...). An address counts as a name. */
+export function isHostPattern(text: string): boolean {
+  if (isIP(text) !== 0) return true
+  return (
+    text.length <= 253 &&
+    /^(\*{1,2}\.)?([a-z0-9_-]{1,63}|\*)(\.([a-z0-9_-]{1,63}|\*))*$/.test(text) &&
+    /[a-z0-9]/.test(text)
+  )
+}
+
+function listOf(text: string, isGood: (item: string) => boolean): string[] | undefined {
+  const items = text.split(',').map((item) => item.trim())
+  return items.length <= 1000 && items.every(isGood) ? items : undefined
 }
 
 /** The value of Access-Control-Allow-Origin: `*` or one origin (Fetch standard, CORS protocol). */

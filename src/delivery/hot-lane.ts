@@ -39,6 +39,7 @@ type Entry = {
   readonly source: Source
   readonly path: string
   readonly version: string
+  readonly maxAgeSeconds: number | undefined
   readonly validUntilMs: number
   readonly answer: HotAnswer
 }
@@ -72,6 +73,8 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
     if (nowMs >= entry.validUntilMs) return undefined
     const state = deps.peekState(entry.source, entry.path)
     if (typeof state !== 'object' || state.version !== entry.version) return undefined
+    // A remote origin may have said another life.
+    if (state.maxAgeSeconds !== entry.maxAgeSeconds) return undefined
     return deps.peekResult(entry.resultKey)?.body
   }
 
@@ -99,6 +102,7 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
         source: request.source,
         path: request.path,
         version: state.version,
+        maxAgeSeconds: state.maxAgeSeconds,
         validUntilMs,
         answer,
       })

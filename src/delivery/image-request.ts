@@ -1,7 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { SourceConfig } from '../config/config.ts'
 import type { Source } from '../sources/source.ts'
-import { decodePath } from '../sources/decode-path.ts'
 import type { Verdict } from '../signing/url-signer.ts'
 import type { Capabilities } from '../transform/negotiation/capabilities.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
@@ -29,7 +28,7 @@ export type RawRequest = {
 export type ImageRequest = {
   readonly source: Source
   readonly sourceConfig: SourceConfig
-  /** Decoded path inside the source. */
+  /** Decoded path inside the source; of a web source the URL of the original. */
   readonly path: string
   readonly params: Params
   readonly ignored: readonly IgnoredParam[]
@@ -46,7 +45,7 @@ export type ImageRequest = {
 export type ImageRequestDeps = {
   readonly resolveSource: (
     host: string | undefined,
-    path: string,
+    rawPath: string,
   ) => { source: Source; config: SourceConfig; path: string } | undefined
   readonly verifyTarget: (target: string, nowMs: number) => Verdict
   readonly presets: Readonly<Record<string, string>>
@@ -61,7 +60,7 @@ export function readImageRequest(raw: RawRequest, deps: ImageRequestDeps, nowMs:
     })
   }
   const { rawPath, query } = splitTarget(raw.target)
-  const resolved = deps.resolveSource(raw.host, decodePath(rawPath))
+  const resolved = deps.resolveSource(raw.host, rawPath)
   if (!resolved) throw new AppError('not_found', { detail: 'No source is configured for this host and path.' })
 
   const signature = checkSignature(raw.target, resolved.config, deps, nowMs)
@@ -101,7 +100,8 @@ function checkSignature(
   nowMs: number,
 ): { isSigned: boolean; expiresAtSeconds: number | undefined } {
   const verdict = deps.verifyTarget(target, nowMs)
-  const isRequired = config.signed === 'always' || config.visibility === 'private'
+  // Whoever may name any URL of the web makes this server fetch it, so that is never open to all.
+  const isRequired = config.signed === 'always' || config.visibility === 'private' || config.kind === 'web'
   switch (verdict.kind) {
     case 'valid':
       return { isSigned: true, expiresAtSeconds: verdict.expiresAtSeconds }

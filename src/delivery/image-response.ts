@@ -96,7 +96,7 @@ function validators(context: ResponseContext): (readonly [string, string])[] {
   const { request, state, etag, nowMs } = context
   const tags = cacheTags(request)
   return [
-    ['Cache-Control', cacheControl(freshnessOf(request), nowMs)],
+    ['Cache-Control', cacheControl(freshnessOf(request, state), nowMs)],
     ['ETag', etag],
     ['Last-Modified', new Date(state.lastModifiedMs).toUTCString()],
     ...varyHeader(request.negotiated),
@@ -110,12 +110,13 @@ export function varyHeader(negotiated: boolean): [string, string][] {
   return negotiated ? [['Vary', 'Accept']] : []
 }
 
-function freshnessOf(request: ImageRequest) {
+/** The word of a remote origin, already held to the bounds of its source, goes before the configured life. */
+function freshnessOf(request: ImageRequest, state: OriginalState) {
   const { immutable, maxAgeSeconds, staleWhileRevalidateSeconds } = request.sourceConfig
   return {
     isPrivate: request.isPrivate,
     isImmutable: immutable,
-    maxAgeSeconds,
+    maxAgeSeconds: state.maxAgeSeconds ?? maxAgeSeconds,
     staleWhileRevalidateSeconds,
     expiresAtSeconds: request.expiresAtSeconds,
   }
@@ -132,11 +133,15 @@ export function cacheTags(request: { readonly source: { readonly name: string };
 
 function disposition(request: ImageRequest, result: CachedResult): string {
   const extension = extensionOf(String(result.facts['format']) as OutputFormat)
-  const stem = basename(request.path).replace(/\.[^.]*$/, '') || 'image'
+  const stem = basename(pathOf(request)).replace(/\.[^.]*$/, '') || 'image'
   const { dl } = request.params
   return dl === undefined
     ? contentDisposition(`${stem}.${extension}`, { type: 'inline' })
     : contentDisposition(dl === '' ? `${stem}.${extension}` : dl, { type: 'attachment' })
+}
+
+function pathOf(request: ImageRequest): string {
+  return request.sourceConfig.kind === 'web' ? new URL(request.path).pathname : request.path
 }
 
 /** RFC 9211. */

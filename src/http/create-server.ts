@@ -22,6 +22,8 @@ export type ServerDeps = HotDeps & {
   readonly pages: RequestListener
   readonly server: ServerConfig
   readonly delivery: DeliveryConfig
+  /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
+  readonly via: string
   readonly onAnswered: (answered: AnsweredRequest) => void
 }
 
@@ -73,8 +75,8 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
   // A body on GET has no meaning here (RFC 9110 9.3.1); it is drained so that the connection can go on.
   request.resume()
 
-  const answer =
-    method === 'GET' || method === 'HEAD' ? await deps.deliverImage(raw, gone.signal) : refuseMethod(raw, method, deps)
+  const refusal = refusalOf(request, deps.via)
+  const answer = refusal ? refuse(raw, refusal, deps) : await deps.deliverImage(raw, gone.signal)
   const finished = () =>
     deps.onAnswered({
       raw,
@@ -102,8 +104,13 @@ function readRawRequest(request: IncomingMessage): RawRequest {
   }
 }
 
-function refuseMethod(raw: RawRequest, method: string, deps: ServerDeps): ImageAnswer {
-  const error = new AppError('method_not_allowed', { detail: `Expected GET or HEAD, got ${method}.` })
+function refusalOf({ method = 'GET', headers }: IncomingMessage, via: string): AppError | undefined {
+  if (method !== 'GET' && method !== 'HEAD')
+    return new AppError('method_not_allowed', { detail: `Expected GET or HEAD, got ${method}.` })
+  return headers.via?.includes(via) === true ? new AppError('source_loop') : undefined
+}
+
+function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer {
   const instance = splitTarget(raw.target).rawPath
   return problemAnswer(error, {
     requestId: raw.id,

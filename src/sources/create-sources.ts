@@ -1,31 +1,55 @@
 import type { SourceConfig } from '../config/config.ts'
+import { AppError } from '../errors.ts'
+import { createSlots } from '../lib/slots.ts'
+import { createRemoteSource, type SourceDeps } from './create-remote-source.ts'
+import { decodePath } from './decode-path.ts'
 import { createFileSource } from './file-source.ts'
+import { createEmptyStore } from './original-store.ts'
 import type { Source } from './source.ts'
+import { decodeWebPath, rawPathBelow } from './web-path.ts'
 
 export type ResolvedSource = {
   readonly source: Source
   readonly config: SourceConfig
-  /** The path inside the source: the prefix is cut off. */
+  /** The decoded path inside the source, its prefix cut off; of a web source the URL of the original. */
   readonly path: string
 }
 
 /** All configured sources, and the choice among them. */
 export interface SourceDirectory {
-  /** `host` as in the Host header, `path` decoded. A source with that host beats those for all; then the longest prefix wins. */
-  resolve(host: string | undefined, path: string): ResolvedSource | undefined
+  /**
+   * `host` as in the Host header, `rawPath` as sent: the kind of source decides how it is decoded. A source with that
+   * host beats those for all; then the longest prefix wins. Throws `path_invalid` or `source_url_invalid`.
+   */
+  resolve(host: string | undefined, rawPath: string): ResolvedSource | undefined
   close(): Promise<void>
 }
 
-export function createSources(configs: readonly SourceConfig[]): SourceDirectory {
-  const entries = [...configs].sort(byPrecedence).map((config) => ({ config, source: createSource(config) }))
+/** For one-off work: nothing fetched is kept, and nobody watches. */
+const plainDeps: SourceDeps = {
+  store: createEmptyStore(),
+  fetching: { atOnce: 4, waiting: 0 },
+  ownHosts: [],
+  via: 'halftone',
+  onEvent: () => {},
+}
+
+export function createSources(configs: readonly SourceConfig[], deps: SourceDeps = plainDeps): SourceDirectory {
+  const turns = createSlots({ active: deps.fetching.atOnce, waiting: deps.fetching.waiting })
+  const entries = [...configs].sort(byPrecedence).map((config) => {
+    const source = config.kind === 'folder' ? createFileSource(config) : createRemoteSource(config, deps, turns)
+    return { config, source }
+  })
   return {
-    resolve(host, path) {
+    resolve(host, rawPath) {
       const name = hostName(host)
+      const path = tryDecode(rawPath)
       for (const { config, source } of entries) {
         if (config.host !== undefined && config.host.toLowerCase() !== name) continue
-        const inside = pathBelow(config.pathPrefix, path)
+        const inside = insideOf(config, rawPath, path)
         if (inside !== undefined) return { source, config, path: inside }
       }
+      if (path instanceof AppError) throw path
       return undefined
     },
     async close() {
@@ -34,11 +58,20 @@ export function createSources(configs: readonly SourceConfig[]): SourceDirectory
   }
 }
 
-function createSource(config: SourceConfig): Source {
-  switch (config.kind) {
-    case 'folder':
-      return createFileSource(config)
+/** A path that no folder can have may still be one of a web source, whose URLs hold encoded slashes. */
+function tryDecode(rawPath: string): string | AppError {
+  try {
+    return decodePath(rawPath)
+  } catch (error) {
+    if (error instanceof AppError) return error
+    throw error
   }
+}
+
+function insideOf(config: SourceConfig, rawPath: string, path: string | AppError): string | undefined {
+  if (config.kind !== 'web') return typeof path === 'string' ? pathBelow(config.pathPrefix, path) : undefined
+  const raw = rawPathBelow(config.pathPrefix, rawPath)
+  return raw === undefined ? undefined : decodeWebPath(raw)
 }
 
 function byPrecedence(a: SourceConfig, b: SourceConfig): number {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createKeyLocks } from '../../../src/cache/key-locks.ts'
 import { createOutageLog } from '../../../src/cache/outage-log.ts'
-import { createSlots } from '../../../src/cache/slots.ts'
+import { createSlots } from '../../../src/lib/slots.ts'
 import { withinDeadline } from '../../../src/cache/within-deadline.ts'
 import { patient, recordingLog } from '../../helpers/cache-fixtures.ts'
 

@@ -93,11 +93,8 @@ describe('HALFTONE_SOURCES_FILE', () => {
     ['a missing folder', sources({ name: 'a', folder: 'nowhere' }), ['sources[0].folder', 'existing folder']],
     ['no name', sources({ folder: 'photos' }), ['sources[0].name', 'nothing']],
     ['a name with a slash', sources({ name: 'a/b', folder: 'photos' }), ['sources[0].name', 'a/b']],
-    [
-      'a kind of later',
-      sources({ name: 'a', kind: 's3', folder: 'photos' }),
-      ['sources[0].kind', 'only folder sources are available'],
-    ],
+    ['a kind that is none', sources({ name: 'a', kind: 'ftp' }), ['sources[0].kind', 'folder, s3, http or web']],
+    ['a key of another kind', sources({ name: 'a', kind: 's3', bucket: 'b', folder: 'x' }), ['sources[0]', '"folder"']],
     ['a prefix with dots', sources({ name: 'a', folder: 'photos', pathPrefix: 'photos' }), ['pathPrefix', '/photos']],
     ['a host with a port', sources({ name: 'a', folder: 'photos', host: 'x:80' }), ['sources[0].host', 'x:80']],
     [

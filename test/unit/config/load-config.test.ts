@@ -25,6 +25,11 @@ function configOf(env: Env): Config {
   return loaded.config
 }
 
+function folderOf(config: Config): string | undefined {
+  const [source] = config.sources
+  return source?.kind === 'folder' ? source.folder : undefined
+}
+
 function faultsOf(env: Env): Record<string, string> {
   const loaded = load(env)
   return loaded.ok ? {} : Object.fromEntries(loaded.faults.map((fault) => [fault.name, fault.message]))
@@ -81,10 +86,16 @@ test.each(
   expect(entry.meaning).toMatch(/\.$/)
 })
 
-test('names are unique and every own one begins with HALFTONE_', () => {
+test('names are unique, and all but those shared with other programs begin with HALFTONE_', () => {
   const names = describeSettings().map((row) => row.env)
   expect(new Set(names).size).toBe(names.length)
-  expect(names.filter((name) => !name.startsWith('HALFTONE_'))).toEqual(['PORT', 'HOST'])
+  expect(names.filter((name) => !name.startsWith('HALFTONE_'))).toEqual([
+    'PORT',
+    'HOST',
+    'S3_ENDPOINT',
+    'S3_REGION',
+    'S3_FORCE_PATH_STYLE',
+  ])
 })
 
 describe('values', () => {
@@ -93,7 +104,7 @@ describe('values', () => {
     ['HOST', '::1', (c) => c.server.host, '::1'],
     ['HALFTONE_PUBLIC_URL', 'https://img.example.com/', (c) => c.server.publicUrl, 'https://img.example.com'],
     ['HALFTONE_REQUEST_TIMEOUT_SECONDS', '2.5', (c) => c.server.requestTimeoutMs, 2500],
-    ['HALFTONE_SOURCE', 'photos', (c) => c.sources[0]?.folder, () => join(cwd, 'photos')],
+    ['HALFTONE_SOURCE', 'photos', (c) => folderOf(c), () => join(cwd, 'photos')],
     ['HALFTONE_MAX_ORIGINAL_MB', '0.5', (c) => c.sources[0]?.maxBytes, 500_000],
     ['HALFTONE_MAX_MEGAPIXELS', '12.5', (c) => c.render.maxPixels, 12_500_000],
     ['HALFTONE_AVIF_MAX_MEGAPIXELS', '1', (c) => c.render.avifMaxPixels, 1_000_000],
@@ -175,11 +186,11 @@ describe('faults', () => {
     expect(faultsOf({ PATH: '/bin', REDIS: 'x' })).toEqual({})
   })
 
-  test.each(['s3://key:hunter2@bucket', 'https://user:hunter2@host/base', 'http://hunter2', 'web'])(
-    'a source of a later kind is told apart from a folder, without its credentials: %s',
+  test.each(['s3://key:hunter2@bucket', 'https://user:hunter2@host/base', 'https://host/?token=hunter2'])(
+    'a remote source with a secret in its address is refused without telling it: %s',
     (source) => {
       const message = faultsOf({ HALFTONE_SOURCE: source }).HALFTONE_SOURCE ?? ''
-      expect(message).toContain('not available in this version')
+      expect(message).toContain('without credentials')
       expect(message).not.toContain('hunter2')
     },
   )
