@@ -12,6 +12,7 @@ import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.
 import { explainImage, type Explanation } from './delivery/explain-image.ts'
 import { createFailureMemory } from './delivery/failure-memory.ts'
 import { createHotLane, type HotLane } from './delivery/hot-lane.ts'
+import { createOriginalBudget } from './delivery/original-budget.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer, type AnsweredRequest } from './http/create-server.ts'
 import { closeServer, listen, trackConnections } from './http/listen.ts'
@@ -120,6 +121,8 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     delivery: config.delivery,
     via,
     onAnswered: (answered) => recordAnswer(answered, logger, metrics),
+    onBroken: (error, raw) =>
+      logger.error('request_failed', { requestId: raw.id, code: 'internal', ...errorFields(error) }),
   })
   const metricsServer = createPlainServer(
     createPages([createHealthRoutes(operations), createMetricsRoutes(operations)], pageDeps),
@@ -214,6 +217,8 @@ function wireDelivery(
         queueSeconds: timings.queueMs / 1000,
         renderSeconds: (timings.probeMs + timings.renderMs) / 1000,
       }),
+    onRenderFailed: (code) => metrics.event('renders', code),
+    originalBudget: createOriginalBudget(config.originalsInFlightBytes),
     stateOf: (source, path, signal) => sourceState.get(source, path, signal),
     forgetState: (source, path) => sourceState.forget(source, path),
     resultCache: caches.resultCache,
@@ -226,7 +231,8 @@ function wireDelivery(
     encoderEpoch: encoderEpoch(config.render),
     onError: (error, raw) => {
       // What a client did wrong is in the request line already; what we or a source did wrong needs its cause.
-      if (error.status >= 500)
+      // Shedding is no failure, and must not write more the harder it is pressed.
+      if (error.status >= 500 && error.status !== 503)
         logger.error('request_failed', { requestId: raw.id, code: error.code, ...errorFields(error) })
     },
     now: Date.now,

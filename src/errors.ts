@@ -30,7 +30,7 @@ export const errorTable = {
   undecodable: { status: 422, title: 'The original cannot be decoded', retryable: false },
   too_many_pixels: { status: 422, title: 'The original has more pixels than allowed', retryable: false },
   too_many_frames: { status: 422, title: 'The original has more frames than allowed', retryable: false },
-  render_too_slow: { status: 422, title: 'The picture could not be rendered in the time allowed', retryable: false },
+  render_too_slow: { status: 422, title: 'The picture could not be rendered in the time allowed', retryable: true },
   render_refused: {
     status: 422,
     title: 'The original has crashed the renderer and is refused for a while',
@@ -42,6 +42,7 @@ export const errorTable = {
   source_unreachable: { status: 502, title: 'The source cannot be reached', retryable: true },
   source_redirects: { status: 502, title: 'The source redirects too often', retryable: true },
   source_truncated: { status: 502, title: 'The source broke off in the middle of the original', retryable: true },
+  request_timeout: { status: 503, title: 'The request could not be answered in the time allowed', retryable: true },
   overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },
   shutting_down: { status: 503, title: 'The server is shutting down', retryable: true },
   source_timeout: { status: 504, title: 'The source did not deliver the original in time', retryable: true },

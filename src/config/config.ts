@@ -5,6 +5,8 @@ export type Config = {
   readonly sources: readonly SourceConfig[]
   /** A source that has not answered by then has failed (`source_timeout`). */
   readonly sourceTimeoutMs: number
+  /** All originals that are being read, wait for a renderer, or are rendered. */
+  readonly originalsInFlightBytes: number
   /** Of how many paths the source state is remembered. */
   readonly sourceStateEntries: number
   /** Fetches from all remote sources together: under way, and waiting for that. */

@@ -53,6 +53,7 @@ function assembleConfig(
     dataDir: resolve(places.cwd, values.dataDir),
     sources,
     sourceTimeoutMs: milliseconds(values.sourceTimeoutSeconds),
+    originalsInFlightBytes: values.originalsInFlightMB * 1_000_000,
     sourceStateEntries: values.sourceStateEntries,
     fetching: { atOnce: values.fetches, waiting: values.fetchQueue },
     presets,

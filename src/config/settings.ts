@@ -445,6 +445,15 @@ export const settings = {
     defaultText: 'the number of cores',
     why: 'Rendering is bound by the processor: more would only share it.',
   }),
+  originalsInFlightMB: setting({
+    env: 'HALFTONE_ORIGINALS_IN_FLIGHT_MB',
+    group: 'rendering',
+    meaning:
+      'Memory of all originals that are being read, wait for a renderer or are rendered; a miss beyond it is answered 503.',
+    value: wholeNumber({ min: 1, max: 1000000, unit: 'MB (1000000 bytes)' }),
+    default: '256',
+    why: 'A full queue of 4 MB photographs; without it, a hundred misses of large originals took 3.5 GB.',
+  }),
   queueLength: setting({
     env: 'HALFTONE_QUEUE_LENGTH',
     group: 'rendering',

@@ -1,23 +1,42 @@
 import parseRange from 'range-parser'
 
-/** RFC 9110 13.1.2: lists, `*`, and weak comparison, as GET and HEAD want it. */
-export function matchesIfNoneMatch(ifNoneMatch: string, etag: string): boolean {
-  if (ifNoneMatch.trim() === '*') return true
+/** The conditions of a request that may end in 304. */
+export type Conditions = { readonly ifNoneMatch: string | undefined; readonly ifModifiedSince: string | undefined }
+
+/** RFC 9110 13.1.2: whether a tag of the list is this one, by weak comparison, as GET and HEAD want it. */
+export function namesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const opaque = etag.replace(/^W\//, '')
-  const tags = ifNoneMatch.match(/(?:W\/)?"[^"]*"/g) ?? []
+  const tags = ifNoneMatch?.match(/(?:W\/)?"[^"]*"/g) ?? []
   return tags.some((tag) => tag.replace(/^W\//, '') === opaque)
 }
 
-/** Whether the client's copy is still good; `If-None-Match` outranks `If-Modified-Since` (RFC 9110 13.2.2). */
+/**
+ * Whether the client's copy of a representation that exists is still good; `If-None-Match` outranks `If-Modified-Since`
+ * (RFC 9110 13.2.2). Dates must be equal: an older date on newer bytes is common where files are copied with their times.
+ */
 export function isNotModified(
-  conditions: { readonly ifNoneMatch: string | undefined; readonly ifModifiedSince: string | undefined },
+  { ifNoneMatch, ifModifiedSince }: Conditions,
   current: { readonly etag: string; readonly lastModifiedMs: number },
 ): boolean {
-  if (conditions.ifNoneMatch !== undefined) return matchesIfNoneMatch(conditions.ifNoneMatch, current.etag)
-  if (conditions.ifModifiedSince === undefined) return false
-  const sinceMs = Date.parse(conditions.ifModifiedSince)
-  return !Number.isNaN(sinceMs) && Math.floor(current.lastModifiedMs / 1000) * 1000 <= sinceMs
+  if (ifNoneMatch !== undefined) return ifNoneMatch.trim() === '*' || namesEtag(ifNoneMatch, current.etag)
+  return ifModifiedSince !== undefined && readHttpDate(ifModifiedSince) === wholeSeconds(current.lastModifiedMs)
 }
+
+const httpDates = [
+  /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/,
+  /^[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT$/,
+  /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/,
+]
+
+/** Unix ms of an HTTP-date in any of its three forms (RFC 9110 5.6.7); undefined for anything else that a parser might accept. */
+export function readHttpDate(text: string): number | undefined {
+  const trimmed = text.trim()
+  if (!httpDates.some((form) => form.test(trimmed))) return undefined
+  const ms = Date.parse(trimmed.endsWith('GMT') ? trimmed : `${trimmed} GMT`)
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+const wholeSeconds = (ms: number) => Math.floor(ms / 1000) * 1000
 
 export type ResolvedRange =
   | { readonly kind: 'whole' }
@@ -43,5 +62,5 @@ export function resolveRange(
 function ifRangeHolds(ifRange: string | undefined, current: { etag: string; lastModifiedMs: number }): boolean {
   if (ifRange === undefined) return true
   if (ifRange.includes('"')) return ifRange.trim() === current.etag
-  return Date.parse(ifRange) === Math.floor(current.lastModifiedMs / 1000) * 1000
+  return readHttpDate(ifRange) === wholeSeconds(current.lastModifiedMs)
 }

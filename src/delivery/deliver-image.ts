@@ -7,16 +7,18 @@ import { detectCapabilities } from '../transform/negotiation/detect-capabilities
 import { narrowCapabilities } from '../transform/negotiation/narrow-capabilities.ts'
 import { parseParams } from '../transform/params/parse-params.ts'
 import { cacheKey, etagOf } from './cache-key.ts'
-import { isNotModified } from './conditional-request.ts'
+import { isNotModified, namesEtag } from './conditional-request.ts'
 import type { FailureMemory } from './failure-memory.ts'
 import type { HotLane } from './hot-lane.ts'
 import type { ImageAnswer } from './image-answer.ts'
 import {
   readImageRequest,
+  routeRequest,
   splitTarget,
   type ImageRequest,
   type ImageRequestDeps,
   type RawRequest,
+  type Route,
 } from './image-request.ts'
 import { notModifiedAnswer, resultAnswer, type ResponseContext, type ResultOrigin } from './image-response.ts'
 import { problemAnswer } from './problem-response.ts'
@@ -45,22 +47,31 @@ const maxOriginalChanges = 2
 export function createDeliverImage(deps: DeliverImageDeps): DeliverImage {
   return async (raw, signal) => {
     const startedMs = performance.now()
+    let route: Route | undefined
     let request: ImageRequest | undefined
     try {
-      request = readImageRequest(raw, deps, deps.now())
+      route = routeRequest(raw, deps)
+      request = readImageRequest(raw, route, deps, deps.now())
       return await answerRequest({ raw, request, startedMs }, deps, signal)
     } catch (thrown) {
-      const error = signal.aborted ? new AppError('client_closed_request', { cause: thrown }) : toAppError(thrown)
+      const error = errorOf(thrown, signal)
       deps.onError(error, raw)
       return problemAnswer(error, {
         requestId: raw.id,
         instance: splitTarget(raw.target).rawPath.slice(0, 200),
-        negotiated: request?.negotiated ?? canNegotiate(raw),
-        isPrivate: request?.isPrivate ?? false,
+        negotiated: request?.negotiated ?? canNegotiate(raw, route, deps),
+        isPrivate: route?.config.visibility === 'private',
         delivery: deps.delivery,
       })
     }
   }
+}
+
+/** Who waited in vain is told apart from who went away: the signal's own AppError says that the time was up. */
+function errorOf(thrown: unknown, signal: AbortSignal): AppError {
+  if (!signal.aborted)
+    return thrown instanceof OriginalChanged ? new AppError('source_failed', { cause: thrown }) : toAppError(thrown)
+  return signal.reason instanceof AppError ? signal.reason : new AppError('client_closed_request', { cause: thrown })
 }
 
 async function answerRequest(
@@ -68,32 +79,38 @@ async function answerRequest(
   deps: DeliverImageDeps,
   signal: AbortSignal,
 ): Promise<ImageAnswer> {
-  const { raw, request, startedMs } = asked
+  const { raw, request } = asked
   for (let changes = 0; ; changes += 1) {
     const state = await deps.stateOf(request.source, request.path, signal)
     if (!state) throw new AppError('not_found', { detail: 'The source has no original at this path.' })
     const key = keyOf(request, state, deps)
-    const context: ResponseContext = {
-      raw,
-      request,
-      state,
-      etag: etagOf(key),
-      nowMs: deps.now(),
-      startedMs,
-      delivery: deps.delivery,
-    }
+    const context: ResponseContext = { ...asked, state, etag: etagOf(key), nowMs: deps.now(), delivery: deps.delivery }
 
-    if (isNotModified(raw, { etag: context.etag, lastModifiedMs: state.lastModifiedMs }))
-      return notModifiedAnswer(context)
+    // Only a tag that we once gave out proves that there is a picture; `*` and dates must wait for it.
+    if (namesEtag(raw.ifNoneMatch, context.etag)) return notModifiedAnswer(context)
     try {
       const { result, origin } = await findOrRender(key, context, deps, signal)
-      if (origin.kind === 'hit' && origin.tier === 'memory') deps.hotLane.remember(context, key, result)
-      return resultAnswer(context, result, origin)
+      return answerFound({ ...context, nowMs: deps.now() }, { key, result, origin }, deps)
     } catch (error) {
       if (!(error instanceof OriginalChanged) || changes >= maxOriginalChanges) throw error
       deps.forgetState(request.source, request.path)
     }
   }
+}
+
+function answerFound(
+  context: ResponseContext,
+  found: { key: string; result: CachedResult; origin: ResultOrigin },
+  deps: DeliverImageDeps,
+): ImageAnswer {
+  const { raw, request, state, etag, nowMs } = context
+  const { key, result, origin } = found
+  // A render takes its time, and the URL may have expired meanwhile.
+  if (request.expiresAtSeconds !== undefined && request.expiresAtSeconds * 1000 <= nowMs)
+    readImageRequest(raw, routeRequest(raw, deps), deps, nowMs)
+  if (isNotModified(raw, { etag, lastModifiedMs: state.lastModifiedMs })) return notModifiedAnswer(context)
+  if (origin.kind === 'hit' && origin.tier === 'memory') deps.hotLane.remember(context, key, result)
+  return resultAnswer(context, result, origin)
 }
 
 async function findOrRender(
@@ -127,10 +144,11 @@ function keyOf(request: ImageRequest, state: OriginalState, deps: DeliverImageDe
   })
 }
 
-/** Whether the URL asks for negotiation, told from the query alone: a refused request keeps its `Vary`, too. */
-function canNegotiate(raw: RawRequest): boolean {
+/** Whether the URL asks for negotiation, told from the query and the source's defaults: a refused request keeps its `Vary`, too. */
+function canNegotiate(raw: RawRequest, route: Route | undefined, deps: DeliverImageDeps): boolean {
+  const defaults = route?.config.defaultParams ?? ''
   try {
-    const { params } = parseParams(splitTarget(raw.target).query, { strict: false, defaults: '', presets: {} })
+    const { params } = parseParams(splitTarget(raw.target).query, { strict: false, defaults, presets: deps.presets })
     return narrowCapabilities(params, detectCapabilities(raw.accept)).negotiated
   } catch {
     return false

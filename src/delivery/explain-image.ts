@@ -4,7 +4,13 @@ import type { Verdict } from '../signing/url-signer.ts'
 import type { RenderedImage } from '../transform/executor/renderer-pool.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
 import { planTransform } from '../transform/planner/plan-transform.ts'
-import { readImageRequest, type ImageRequest, type ImageRequestDeps, type RawRequest } from './image-request.ts'
+import {
+  readImageRequest,
+  routeRequest,
+  type ImageRequest,
+  type ImageRequestDeps,
+  type RawRequest,
+} from './image-request.ts'
 import type { RenderDeps } from './render-image.ts'
 
 /** What became of a URL, step by step; plain JSON, and the data of `halftone explain`. */
@@ -70,18 +76,28 @@ export async function explainImage(
   }
 }
 
+/** What a signature or an expiry would have refused; an operator is told and sees the rest all the same. */
+const toldNotEnforced: Readonly<Record<string, Explanation['signature']>> = {
+  signature_required: 'required but missing',
+  signature_invalid: 'required but invalid',
+  signature_expired: 'expired',
+  expired: 'expired',
+}
+
 function readUnenforced(
   raw: RawRequest,
   deps: ExplainDeps,
   nowMs: number,
 ): { request: ImageRequest; signature: Explanation['signature'] } {
+  const route = routeRequest(raw, deps)
   try {
-    return { request: readImageRequest(raw, deps, nowMs), signature: deps.verifyTarget(raw.target, nowMs).kind }
+    return { request: readImageRequest(raw, route, deps, nowMs), signature: deps.verifyTarget(raw.target, nowMs).kind }
   } catch (error) {
-    if (!(error instanceof AppError) || (error.code !== 'signature_required' && error.code !== 'signature_invalid'))
-      throw error
+    const signature = error instanceof AppError ? toldNotEnforced[error.code] : undefined
+    if (signature === undefined) throw error
     const asIfSigned: Verdict = { kind: 'valid', target: raw.target, expiresAtSeconds: undefined }
-    const request = readImageRequest(raw, { ...deps, verifyTarget: () => asIfSigned }, nowMs)
-    return { request, signature: error.code === 'signature_required' ? 'required but missing' : 'required but invalid' }
+    // At the beginning of time no `expires` has passed.
+    const request = readImageRequest(raw, route, { ...deps, verifyTarget: () => asIfSigned }, 0)
+    return { request, signature }
   }
 }

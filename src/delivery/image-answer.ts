@@ -10,8 +10,8 @@ export type ImageAnswer = {
 }
 
 export type AnswerFacts = {
-  /** Where the answer came from; a closed set, it labels metrics. */
-  readonly outcome: 'memory' | 'disk' | 'render' | 'collapsed' | 'not-modified' | 'error'
+  /** Where the answer came from: a tier's name, `render`, `collapsed`, `not-modified` or `error`; it labels metrics. */
+  readonly outcome: string
   readonly source?: string
   readonly format?: string
   readonly width?: number

@@ -13,7 +13,8 @@ import { applyVariantPolicy } from '../transform/params/variant-policy.ts'
 /** What delivery needs of an HTTP request; header values as sent. */
 export type RawRequest = {
   readonly id: string
-  readonly method: 'GET' | 'HEAD'
+  /** As sent; delivery answers GET and HEAD. */
+  readonly method: string
   /** Raw request target, exactly as sent. */
   readonly target: string
   readonly host: string | undefined
@@ -52,8 +53,16 @@ export type ImageRequestDeps = {
   readonly maxTargetLength: number
 }
 
-/** Reads a raw request. Throws AppErrors: uri_too_long, path_invalid, not_found, signature_*, expired, param_invalid, preset_required. */
-export function readImageRequest(raw: RawRequest, deps: ImageRequestDeps, nowMs: number): ImageRequest {
+/** Which source a request is for; known before anything else can be refused, so that refusals keep its rules. */
+export type Route = {
+  readonly source: Source
+  readonly config: SourceConfig
+  readonly path: string
+  readonly query: string
+}
+
+/** Finds the source. Throws AppErrors: uri_too_long, path_invalid, not_found. */
+export function routeRequest(raw: RawRequest, deps: ImageRequestDeps): Route {
   if (raw.target.length > deps.maxTargetLength) {
     throw new AppError('uri_too_long', {
       detail: `The request target has ${raw.target.length} characters; at most ${deps.maxTargetLength} are accepted.`,
@@ -62,27 +71,32 @@ export function readImageRequest(raw: RawRequest, deps: ImageRequestDeps, nowMs:
   const { rawPath, query } = splitTarget(raw.target)
   const resolved = deps.resolveSource(raw.host, rawPath)
   if (!resolved) throw new AppError('not_found', { detail: 'No source is configured for this host and path.' })
+  return { ...resolved, query }
+}
 
-  const signature = checkSignature(raw.target, resolved.config, deps, nowMs)
-  const parsed = parseParams(query, {
-    strict: resolved.config.strict,
-    defaults: resolved.config.defaultParams,
+/** Reads a routed request. Throws AppErrors: signature_*, expired, param_invalid, preset_required. */
+export function readImageRequest(raw: RawRequest, route: Route, deps: ImageRequestDeps, nowMs: number): ImageRequest {
+  const { config } = route
+  const signature = checkSignature(raw.target, config, deps, nowMs)
+  const parsed = parseParams(route.query, {
+    strict: config.strict,
+    defaults: config.defaultParams,
     presets: deps.presets,
   })
   // A signed URL says exactly what its maker wants, so it is never moved to a ladder or held to presets.
-  const params = signature.isSigned ? parsed.params : applyVariantPolicy(parsed, resolved.config.variants)
+  const params = signature.isSigned ? parsed.params : applyVariantPolicy(parsed, config.variants)
   const narrowed = narrowCapabilities(params, detectCapabilities(raw.accept))
   return {
-    source: resolved.source,
-    sourceConfig: resolved.config,
-    path: resolved.path,
+    source: route.source,
+    sourceConfig: config,
+    path: route.path,
     params,
     ignored: parsed.ignored,
     canonical: canonicalParams(params),
     capabilities: narrowed.capabilities,
     capabilitiesKey: narrowed.key,
     negotiated: narrowed.negotiated,
-    isPrivate: resolved.config.visibility === 'private',
+    isPrivate: config.visibility === 'private',
     expiresAtSeconds: earliest(signature.expiresAtSeconds, unexpired(params.expires, nowMs)),
   }
 }

@@ -135,9 +135,14 @@ function disposition(request: ImageRequest, result: CachedResult): string {
   const extension = extensionOf(String(result.facts['format']) as OutputFormat)
   const stem = basename(pathOf(request)).replace(/\.[^.]*$/, '') || 'image'
   const { dl } = request.params
-  return dl === undefined
-    ? contentDisposition(`${stem}.${extension}`, { type: 'inline' })
-    : contentDisposition(dl === '' ? `${stem}.${extension}` : dl, { type: 'attachment' })
+  const name = dl && fileName(dl)
+  return contentDisposition(name || `${stem}.${extension}`, { type: dl === undefined ? 'inline' : 'attachment' })
+}
+
+/** A plain name: no folders, no control characters, whatever a client may make of them. */
+function fileName(wish: string): string {
+  // eslint-disable-next-line no-control-regex -- these are what must go
+  return (wish.split(/[/\\]/).at(-1) ?? '').replace(/[\x00-\x1f\x7f-\x9f]/g, '').replace(/^\.+/, '')
 }
 
 function pathOf(request: ImageRequest): string {
@@ -157,14 +162,7 @@ function serverTiming(context: ResponseContext, outcome: string): [string, strin
 
 function factsOf(request: ImageRequest, result: CachedResult, origin: ResultOrigin): AnswerFacts {
   return {
-    outcome:
-      origin.kind === 'hit'
-        ? origin.tier === 'memory'
-          ? 'memory'
-          : 'disk'
-        : origin.collapsed
-          ? 'collapsed'
-          : 'render',
+    outcome: origin.kind === 'hit' ? origin.tier : origin.collapsed ? 'collapsed' : 'render',
     source: request.source.name,
     format: String(result.facts['format']),
     width: Number(result.facts['width']),

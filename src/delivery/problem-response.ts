@@ -37,7 +37,7 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
       ...(error.code === 'method_not_allowed' ? ([['Allow', 'GET, HEAD']] as const) : []),
       ...varyHeader(context.negotiated),
       ['X-Error', error.code],
-      ['Cache-Status', 'halftone; fwd=miss'],
+      ['Cache-Status', `halftone; detail=${error.code}`],
       ...sharedHeaders(context.requestId, context.delivery),
     ],
     body,

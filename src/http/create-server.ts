@@ -13,7 +13,7 @@ import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError } from '../errors.ts'
 import { requestIdOf } from './request-id.ts'
-import { sendImage } from './send-image.ts'
+import { cutWhenStalled, sendImage } from './send-image.ts'
 import { serveHot, type HotDeps } from './serve-hot.ts'
 
 export type ServerDeps = HotDeps & {
@@ -25,6 +25,8 @@ export type ServerDeps = HotDeps & {
   /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
   readonly via: string
   readonly onAnswered: (answered: AnsweredRequest) => void
+  /** An answer could not even be sent: a bug of ours. */
+  readonly onBroken: (error: unknown, raw: RawRequest) => void
 }
 
 export type AnsweredRequest = {
@@ -38,13 +40,19 @@ export type AnsweredRequest = {
 // Room for a target of the longest allowed length beside a browser's usual headers; beyond it Node answers 431 by itself.
 const headerRoomBytes = 16_384
 
+// How long a refused connection may take to read why.
+const refusalGraceMs = 1000
+
 /** The listener: image requests go straight to delivery, pages to express. */
 export function createServer(deps: ServerDeps): Server {
+  const { maxTargetLength, requestTimeoutMs, maxConnections } = deps.server
   const server = createHttpServer(
     {
-      maxHeaderSize: deps.server.maxTargetLength + headerRoomBytes,
-      requestTimeout: deps.server.requestTimeoutMs,
-      headersTimeout: Math.min(deps.server.requestTimeoutMs, 20_000),
+      maxHeaderSize: maxTargetLength + headerRoomBytes,
+      // How long receiving a request may take; `answerImage` bounds answering it.
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: Math.min(requestTimeoutMs, 20_000),
+      connectionsCheckingInterval: 5000,
       // Above the idle timeout of common balancers (60 s), so that the balancer closes first and never meets a reset.
       keepAliveTimeout: 65_000,
       // A GET without a body then makes no stream events: a twentieth of a hit.
@@ -55,53 +63,71 @@ export function createServer(deps: ServerDeps): Server {
       else if (!serveHot(request, response, deps)) void answerImage(request, response, deps)
     },
   )
-  server.maxConnections = deps.server.maxConnections
+  server.maxConnections = maxConnections
   server.on('clientError', refuseBrokenRequest)
   return server
 }
 
 function isPage(target: string): boolean {
-  return target === '/' || target.startsWith('/-/') || target.startsWith('/v1/')
+  return target === '/' || target.startsWith('/?') || target.startsWith('/-/') || target.startsWith('/v1/')
 }
 
 async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): Promise<void> {
   const startedMs = performance.now()
-  const method = request.method ?? 'GET'
   const raw = readRawRequest(request)
-  const gone = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort(new Error('the client went away'))
-  })
+  const patience = endOfPatience(response, deps.server.requestTimeoutMs)
   // A body on GET has no meaning here (RFC 9110 9.3.1); it is drained so that the connection can go on.
   request.resume()
+  try {
+    const refusal = refusalOf(request, deps.via)
+    const answer = refusal ? refuse(raw, refusal, deps) : await deps.deliverImage(raw, patience.signal)
+    const finished = () => {
+      const seconds = (performance.now() - startedMs) / 1000
+      deps.onAnswered({ raw, answer, seconds, aborted: !response.writableFinished })
+    }
+    if (response.destroyed) return finished()
+    response.once('close', finished)
+    sendImage(response, answer, raw.method)
+    cutWhenStalled(response)
+  } catch (error) {
+    // Whatever goes wrong in the very last step harms this request alone.
+    deps.onBroken(error, raw)
+    response.destroy()
+  } finally {
+    patience.end()
+  }
+}
 
-  const refusal = refusalOf(request, deps.via)
-  const answer = refusal ? refuse(raw, refusal, deps) : await deps.deliverImage(raw, gone.signal)
-  const finished = () =>
-    deps.onAnswered({
-      raw,
-      answer,
-      seconds: (performance.now() - startedMs) / 1000,
-      aborted: !response.writableFinished,
-    })
-  if (response.destroyed) return finished()
-  response.once('close', finished)
-  sendImage(response, answer, method)
+/** Aborts when the client goes away, or with an AppError when the request has lasted long enough. */
+function endOfPatience(response: ServerResponse, timeoutMs: number): { signal: AbortSignal; end: () => void } {
+  const patience = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) patience.abort(new Error('the client went away'))
+  })
+  const timer = setTimeout(() => patience.abort(new AppError('request_timeout', { details: { timeoutMs } })), timeoutMs)
+  return { signal: patience.signal, end: () => clearTimeout(timer) }
 }
 
 function readRawRequest(request: IncomingMessage): RawRequest {
   const { headers } = request
   return {
+    ...splitAbsoluteForm(request.url ?? '/', headers.host),
     id: requestIdOf(headers['x-request-id']),
-    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-    target: request.url ?? '/',
-    host: headers.host,
+    method: request.method ?? 'GET',
     accept: headers.accept,
     ifNoneMatch: headers['if-none-match'],
     ifModifiedSince: headers['if-modified-since'],
     range: headers.range,
     ifRange: typeof headers['if-range'] === 'string' ? headers['if-range'] : undefined,
   }
+}
+
+/** `GET http://host/path` names the host itself (RFC 9112 3.2.2); everything else is a path already. */
+function splitAbsoluteForm(target: string, host: string | undefined): { target: string; host: string | undefined } {
+  const [whole, authority] = /^https?:\/\/([^/?#]*)/i.exec(target) ?? []
+  if (whole === undefined) return { target, host }
+  const rest = target.slice(whole.length)
+  return { host: authority, target: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
 function refusalOf({ method = 'GET', headers }: IncomingMessage, via: string): AppError | undefined {
@@ -123,6 +149,13 @@ function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer
 
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  const status = statusLines[error.code ?? ''] ?? '400 Bad Request'
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`)
+  // A half-closed connection would hold its place for as long as the other side likes.
+  setTimeout(() => socket.destroy(), refusalGraceMs).unref()
+}
+
+const statusLines: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }

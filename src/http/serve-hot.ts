@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HotAnswer, HotLane } from '../delivery/hot-lane.ts'
 import { requestIdOf } from './request-id.ts'
+import { cutWhenStalled } from './send-image.ts'
 
 export type HotDeps = {
   readonly hotLane: HotLane
@@ -47,6 +48,7 @@ export function serveHot(request: IncomingMessage, response: ServerResponse, dep
   const hasBody = !isMatch && method === 'GET'
   response.writeHead(status, head)
   response.end(hasBody ? body : undefined)
+  cutWhenStalled(response)
   const bytes = hasBody ? body.length : 0
   deps.onHot({ requestId, method, target, answer, status, bytes, seconds: (performance.now() - startedMs) / 1000 })
   return true

@@ -105,15 +105,17 @@ test('clients of another class never get what is hot for the first', async () =>
 
 test('ranges, lists of tags and dates take the long way', async () => {
   await heat('/a.jpg?w=112')
-  const { etag } = await ask(hot, '/a.jpg?w=112')
+  const { etag, head } = await ask(hot, '/a.jpg?w=112')
+  const lastModified = String(head.find(([name]) => name === 'last-modified')?.[1])
   expect(await ask(hot, '/a.jpg?w=112', { range: 'bytes=0-1' })).toMatchObject({ status: 206, isHot: false })
   expect(await ask(hot, '/a.jpg?w=112', { 'if-none-match': `"x", ${etag}` })).toMatchObject({
     status: 304,
     isHot: false,
   })
-  expect(
-    await ask(hot, '/a.jpg?w=112', { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() }),
-  ).toMatchObject({ status: 304, isHot: false })
+  expect(await ask(hot, '/a.jpg?w=112', { 'if-modified-since': lastModified })).toMatchObject({
+    status: 304,
+    isHot: false,
+  })
 })
 
 test('an expiring URL is never kept too long, and refused when its time has come', async () => {
