@@ -10,11 +10,12 @@ export function processTree(root: number): readonly number[] {
 }
 
 /**
- * Processor time, user and system, of a process and everything below it, dead and reaped children included: the difference
+ * Seconds of processor time, user and system, of a process and everything below it, dead and reaped children included: the difference
  * of two readings is right even when a renderer was replaced in between.
  */
-export function cpuSeconds(root: number): number {
-  return processTree(root).reduce((sum, pid) => sum + ownCpuTicks(pid), 0) * tickSeconds
+export function cpuSeconds(root: number, which: 'tree' | 'alone' = 'tree'): number {
+  if (which === 'alone') return cpuTicks(root, 2) * tickSeconds
+  return processTree(root).reduce((sum, pid) => sum + cpuTicks(pid, 4), 0) * tickSeconds
 }
 
 /** Resident bytes of this one process. */
@@ -28,12 +29,13 @@ export function bytesRead(pid: number): number {
   return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
 }
 
-function ownCpuTicks(pid: number): number {
+/** `count`: 2 for its own time, 4 with that of its reaped children. */
+function cpuTicks(pid: number, count: number): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name, in brackets, may contain spaces; utime is field 14 of proc(5), then stime, cutime, cstime.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
+    return fields.slice(11, 11 + count).reduce((sum, field) => sum + Number(field), 0)
   } catch {
     return 0
   }

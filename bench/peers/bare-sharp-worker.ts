@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { serveRenderJobs } from './serve-render-jobs.ts'
 import type { Variant } from './render-peer.ts'
 
@@ -12,7 +12,7 @@ serveRenderJobs(async (file, variant) => {
   return encoded(pipeline, variant.output).toBuffer()
 })
 
-function encoded(pipeline: sharp.Sharp, output: Variant['output']): sharp.Sharp {
+function encoded(pipeline: Sharp, output: Variant['output']): Sharp {
   const { quality, effort } = { quality: Number(output['quality']), effort: Number(output['effort']) }
   switch (output.format) {
     case 'avif':

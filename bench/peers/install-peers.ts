@@ -5,16 +5,17 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-const home = fileURLToPath(new URL('..', import.meta.url))
+/** A folder of its own: beside the scripts, its older sharp would be found before ours. */
+const home = fileURLToPath(new URL('npm/', import.meta.url))
 const stamp = join(home, 'node_modules', '.installed')
 
-/** Brings ipx and Next into this folder, once for each lock file. false: they could not be had, and are left out. */
+/** Brings ipx and Next into a folder of their own, once for each lock file. false: they could not be had, and are left out. */
 export function installPeers(say: (line: string) => void): boolean {
   const wanted = createHash('sha256')
     .update(readFileSync(join(home, 'package-lock.json')))
     .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return true
-  say('installing ipx and Next into bench/node_modules (380 MB, once)')
+  say('installing ipx and Next into bench/peers/npm (380 MB, once)')
   const { status, stderr } = spawnSync('npm', ['ci', '--no-fund', '--no-audit'], { cwd: home, encoding: 'utf8' })
   if (status !== 0) {
     say(`ipx and Next could not be installed and are left out:\n${stderr}`)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { figure, ratios, type Bench, type Figure, type Scenario, type ScenarioResult } from '../bench.ts'
+import { figure, median, ratios, type Bench, type Figure, type Scenario, type ScenarioResult } from '../bench.ts'
 import { fetchPicture } from '../harness/hit-targets.ts'
 import { strangers } from '../harness/pictures.ts'
 import { planOf } from '../harness/plan-of.ts'
@@ -13,7 +13,7 @@ import { urlOf } from '../peers/url-peer.ts'
 
 const width = 800
 /** Originals a round; each is asked for once in each format. */
-const originalsPerRound = 3
+const originalsPerRound = 6
 /** The first of everything compiles code and fills tables. */
 const warmUps = 2
 /** A byte count further off than this means that the yardstick does not do the same. */
@@ -66,7 +66,7 @@ type Stage = {
 }
 
 async function compareOn({ picture, files, plans, server, peers, bench }: Stage): Promise<ScenarioResult> {
-  const sizes: number[] = []
+  const [sizes, frontShares]: [number[], number[]] = [[], []]
   const ask = async (format: string, from: number, count: number) => {
     for (let index = from; index < from + count; index++)
       sizes.push((await fetchPicture(server, `/${index}.jpg?w=${width}&fm=${format}`)).body.length)
@@ -82,7 +82,12 @@ async function compareOn({ picture, files, plans, server, peers, bench }: Stage)
   const measures = Object.fromEntries([
     ...formats.map((format) => {
       const ours = (round: number) => cpuMsOf(server, () => ask(format, inRound(round), originalsPerRound))
-      return [format, async (round: number) => (await ours(round)) / originalsPerRound] as const
+      const each = async (round: number) => {
+        const { all, front } = await ours(round)
+        frontShares.push(front / all)
+        return all / originalsPerRound
+      }
+      return [format, each] as const
     }),
     ...plans.map((plan) => {
       const bare = (round: number) => cpuOf(peers.sharp, [plan], inRound(round), originalsPerRound)
@@ -96,7 +101,10 @@ async function compareOn({ picture, files, plans, server, peers, bench }: Stage)
   const bare = await peers.sharp.render({ files: files.slice(0, 1), variants: plans })
   return {
     figures: [...figuresOf(picture, taken), ...(await urlPeers(picture, bench))],
-    notes: sizeNotes(picture, sizes, bare.bytes, bench.rounds),
+    notes: [
+      ...sizeNotes(picture, sizes, bare.bytes, bench.rounds),
+      `the front had ${Math.round(median(frontShares) * 100)} % of Halftone's share`,
+    ],
   }
 }
 

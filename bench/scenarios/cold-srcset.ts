@@ -47,7 +47,7 @@ async function runOn(picture: string, bench: Bench): Promise<Pick<ScenarioResult
     await sharp.render({ files: files.slice(0, 1), variants: variants.slice(0, 1) })
     clock.halftone.length = 0
     const taken = await interleave(bench.rounds, {
-      halftone: (round) => cpuMsOf(server, () => askAll(round + 1)),
+      halftone: async (round) => (await cpuMsOf(server, () => askAll(round + 1))).all,
       sharp: async (round) => {
         const { cpuMs, wallMs } = await sharp.render({ files: files.slice(round + 1, round + 2), variants })
         clock.sharp.push(wallMs)

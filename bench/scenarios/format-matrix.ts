@@ -45,7 +45,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
               for (const name of names.slice(round * originalsPerRound, (round + 1) * originalsPerRound))
                 bytes = (await fetchPicture(server, `/${name}?${query}`)).body.length
             })
-            return ours / originalsPerRound
+            return ours.all / originalsPerRound
           },
           sharp: async (round) => {
             const from = 1 + round * originalsPerRound

@@ -9,8 +9,8 @@ const requests = 20_000
 const quickRequests = 2_000
 const atOnce = 16
 /** Small enough to be full soon: an empty cache would flatter the figure. */
-const memoryCacheMB = 32
-/** Variants that are asked for; together three times the memory tier. */
+const memoryCacheMB = 16
+/** Variants that are asked for; together more than twice the memory tier. */
 const variants = 2_400
 const samples = 8
 const megabyte = 1024 * 1024
@@ -73,9 +73,9 @@ async function mixed(server: Running, picture: string, span: { from: number; cou
 
 /** A fixed mix by number: most for popular variants, some for rare ones, a tenth for everything else that clients do. */
 async function askOne(server: Running, picture: string, number: number): Promise<void> {
-  const scattered = (number * 7919) % variants
+  const scattered = (Math.floor(number / 3) * 7919) % variants
   const variant = number % 3 === 0 ? scattered : scattered % 200
-  const target = `/${picture}?w=${240 + (variant % 240)}&h=${160 + Math.floor(variant / 240)}&fit=crop&auto=format`
+  const target = `/${picture}?w=${480 + (variant % 240)}&h=${400 + Math.floor(variant / 240)}&fit=crop&auto=format`
   switch (number % 20) {
     case 0:
       return void (await fetchOnce(server, `/missing-${number}.jpg?w=100`))
