@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { createApp, type App } from '../../src/app.ts'
+import { createApp, type App, type AppOptions } from '../../src/app.ts'
 import { listSamples } from '../../src/cli/samples.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { createLogger, type Logger } from '../../src/observability/create-logger.ts'
@@ -19,7 +19,10 @@ export type RunningHalftone = {
 }
 
 /** The whole application in this process on a free loopback port, over the given folder; settings as in the environment. */
-export async function startHalftone(settings: Record<string, string>): Promise<RunningHalftone> {
+export async function startHalftone(
+  settings: Record<string, string>,
+  options: Pick<AppOptions, 'resolveHost'> = {},
+): Promise<RunningHalftone> {
   const ownDataDir = settings['HALFTONE_DATA_DIR'] === undefined
   const dataDir = settings['HALFTONE_DATA_DIR'] ?? mkdtempSync(join(tmpdir(), 'halftone-data-'))
   const loaded = loadConfig(
@@ -32,7 +35,7 @@ export async function startHalftone(settings: Record<string, string>): Promise<R
     level: 'debug',
     destination: { write: (line) => void logLines.push(JSON.parse(line) as Record<string, unknown>) },
   })
-  const app = createApp(loaded.config, { logger, samples: listSamples(loaded.config) })
+  const app = createApp(loaded.config, { ...options, logger, samples: listSamples(loaded.config) })
   const origin = await app.listen()
   return {
     origin,
