@@ -367,3 +367,13 @@ describe('operations', () => {
     expect(fed.params.map((param) => param.name)).toContain('fp-x')
   })
 })
+
+describe('the colour under a transparent picture', () => {
+  test.each(['jpg', 'png', 'webp', 'avif'])('bg is what fm=%s shows in the corners, bars or not', async (format) => {
+    for (const query of ['w=100', 'w=100&h=160&fit=fill']) {
+      const { body } = await picture(`/soft.png?${query}&bg=1b1740&fm=${format}`)
+      expect(colorDistance(await colorAt(body, 0, 0), [0x1b, 0x17, 0x40]), query).toBeLessThan(12)
+      expect(colorDistance(await colorAt(body, 0.5, 0.5), [250, 120, 20]), query).toBeLessThan(30)
+    }
+  })
+})

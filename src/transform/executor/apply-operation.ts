@@ -101,7 +101,8 @@ function applyExtend(operation: OperationOf<'extend'>, plan: StagePlan): StagePl
   return replaceOpen(plan, { ...open, extend }, size)
 }
 
-const emptyGeometry: GeometryStage = {
+/** A geometry stage that does nothing. */
+export const emptyGeometry: GeometryStage = {
   kind: 'geometry',
   before: undefined,
   resize: undefined,

@@ -69,7 +69,8 @@ async function render(
   const pipeline = keepsOrientationTag(metadata, plan) ? rasterSource(await renderRaster(drawn, size, 1)).open() : drawn
   const animation = source.frames > 1 ? await animationOf(bytes, source.frames) : undefined
   const timed = pipeline.timeout({ seconds: limits.timeoutSeconds })
-  const body = await withOutputColor(timed, plan.color, (colored) => encode(colored, plan.output, animation).toBuffer())
+  const picture = { animation, isFlattened: plan.operations.some(({ op }) => op === 'flatten') }
+  const body = await withOutputColor(timed, plan.color, (colored) => encode(colored, plan.output, picture).toBuffer())
   if (body.length === 0) throw new AppError('internal', { cause: new Error('the encoder returned no bytes') })
   return { body, width: size.width, height: size.height, frames: source.frames }
 }

@@ -1,5 +1,7 @@
 import type { Sharp } from 'sharp'
+import type { Color } from '../image/color.ts'
 import type { CropStage, GeometryStage, Stage } from './apply-operation.ts'
+import { emptyGeometry } from './apply-operation.ts'
 import { blurFill } from './blur-fill.ts'
 import { enhanceTone } from './enhance-tone.ts'
 import type { PixelSource, Raster } from './raster.ts'
@@ -11,6 +13,7 @@ export async function runStage(stage: Stage, source: PixelSource, size: Size): P
   switch (stage.kind) {
     case 'geometry':
       if (source.frames > 1 && !keepsFrameOrder(stage)) return eachFrame(stage, source, size)
+      if (await needsColor(stage, source)) return colorLater(stage, source, size)
       return geometryPipeline(stage, source.open())
     case 'crop':
       if (source.frames > 1) return cropAllAlike(stage, source)
@@ -43,6 +46,32 @@ function geometryPipeline(stage: GeometryStage, pipeline: Sharp): Sharp {
 /** Turning the roll of frames upside down would also reverse their order, and sharp refuses quarter turns of it. */
 function keepsFrameOrder(stage: GeometryStage): boolean {
   return stage.turn.angle === 0
+}
+
+/** Whether the stage brings a colour into a picture that sharp keeps grey, and would make it grey as well. */
+async function needsColor({ flatten, extend }: GeometryStage, source: PixelSource): Promise<boolean> {
+  const colors = [flatten, extend?.fill.kind === 'color' ? extend.fill.color : undefined]
+  if (!colors.some((color) => color && !isGrey(color))) return false
+  const { space, hasProfile } = await source.open().metadata()
+  // With a profile sharp makes it sRGB by itself, but not when it has 16 bits.
+  return (space === 'b-w' && !hasProfile) || space === 'grey16'
+}
+
+/** Brings the colours in afterwards: asked for sRGB from the start, sharp would not use shrink-on-load. */
+async function colorLater(stage: GeometryStage, source: PixelSource, size: Size): Promise<Sharp> {
+  const { flatten, extend, ...geometry } = stage
+  const { top = 0, right = 0, bottom = 0, left = 0 } = extend ?? {}
+  const inner = { width: size.width - left - right, height: size.height - top - bottom }
+  const shaped = geometryPipeline({ ...geometry, flatten: undefined, extend: undefined }, source.open())
+  const raster = await renderRaster(shaped, inner, source.frames)
+  return geometryPipeline(
+    { ...emptyGeometry, flatten, extend },
+    rasterSource(raster).open().pipelineColourspace('srgb'),
+  )
+}
+
+function isGrey({ r, g, b }: Color): boolean {
+  return r === g && g === b
 }
 
 function cropPipeline(stage: CropStage, pipeline: Sharp): Sharp {
