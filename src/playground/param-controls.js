@@ -172,6 +172,10 @@ function createChips(param, onChange) {
         .filter((box) => box.checked)
         .map((box) => box.value)
         .join(','),
-    write: (value) => boxes.forEach((box) => (box.checked = value.split(',').includes(box.value))),
+    // `true` stands for all of them.
+    write(value) {
+      const chosen = value.split(',').map((word) => word.trim())
+      for (const box of boxes) box.checked = chosen.includes(box.value) || chosen.includes('true')
+    },
   }
 }

@@ -1,51 +1,75 @@
-/* global document, fetch, location, history, navigator, clearTimeout, AbortController */
+/* global document, fetch, location, history, clearTimeout, addEventListener, AbortController */
 import { createCompareView } from './compare-view.js'
-import { byId, create } from './elements.js'
+import { wireCopyButton } from './copy-button.js'
+import { byId } from './elements.js'
 import { fetchImage } from './fetch-image.js'
-import { imageUrl, readImageUrl } from './image-url.js'
+import { imageUrl, isOwnTarget, readImageUrl, withoutSignature } from './image-url.js'
 import { createParamControls } from './param-controls.js'
-import { ignoredParams, showResponse } from './show-response.js'
+import { emptyProblem, foreignProblem, hintFor } from './problem-hints.js'
+import { createSampleList } from './sample-list.js'
+import { ignoredParams, showProblem, showResponse } from './show-response.js'
 import { createSrcsetView } from './srcset-view.js'
+import { wireTabs } from './tabs.js'
 
 const settleMs = 140
 const firstParams = { w: '900', auto: 'format' }
 
 const description = await (await fetch('params.json')).json()
-const controls = createParamControls(byId('params'), description, refreshSoon)
+const { samples, presets } = description
+const controls = createParamControls(byId('params'), description, touch)
 const compareView = createCompareView()
-const srcsetView = createSrcsetView(readSetting)
-// Parameters that were pasted but have no control (signatures, base64 twins) travel along untouched.
+const srcsetView = createSrcsetView(readSetting, { origin: description.publicUrl ?? location.origin })
+const sampleList = createSampleList(description, (path) => apply({ path, params: controls.read() }))
+// A pasted target is sent byte for byte until a control is touched: its signature covers every byte.
+let pasted
+// Parameters that were pasted but have no control (base64 twins, say) travel along.
 let carried = {}
 let timer
 let running = new AbortController()
 let shownUrl
 
 wire()
-restore()
+await Promise.all([sampleList.draw(), restore() || begin()])
 
 function readSetting() {
-  return { path: byId('path').value.trim(), params: { ...controls.read(), ...carried }, accept: byId('accept').value }
+  const path = byId('path').value.trim()
+  const params = { ...carried, ...controls.read() }
+  return { path, params, url: pasted ?? imageUrl(path, params), accept: byId('accept').value }
 }
 
-function apply({ path, params }) {
+function apply({ path, params, target }) {
+  say('')
+  pasted = target
   byId('path').value = path
   controls.write(params)
   carried = Object.fromEntries(Object.entries(params).filter(([name]) => !controls.names.has(name)))
-  void refresh()
+  return refresh()
 }
 
+/** Whether the page's address names a picture. */
 function restore() {
-  const fromHash = readImageUrl(safeDecode(location.hash.slice(1)))
-  const lake = description.samples.find((path) => path.endsWith('lake.jpg'))
-  apply(fromHash ?? { path: lake ?? description.samples[0] ?? '/', params: firstParams })
+  const setting = readImageUrl(location.hash.slice(1))
+  if (setting) void apply(setting)
+  return setting !== undefined
 }
 
-function safeDecode(text) {
-  try {
-    return decodeURI(text)
-  } catch {
-    return ''
-  }
+/** The first picture; a source that serves presets only says so by its refusal. */
+async function begin() {
+  const path = samples.find((one) => one.endsWith('lake.jpg')) ?? samples[0] ?? ''
+  const answer = await apply({ path, params: path === '' ? {} : firstParams })
+  if (answer?.problem?.code !== 'preset_required' || presets.length === 0) return
+  await apply({ path, params: { preset: presets[0] } })
+  say(`${answer.problem.title}, so this begins with one of them.`)
+}
+
+/** A control has changed, so that the URL is no longer the one that was pasted. */
+function touch() {
+  const unsigned = withoutSignature(carried)
+  if (Object.keys(unsigned).length < Object.keys(carried).length)
+    say('The signature was dropped: it held for the URL as it was pasted, and this is another one now.')
+  carried = unsigned
+  pasted = undefined
+  refreshSoon()
 }
 
 function refreshSoon() {
@@ -55,31 +79,42 @@ function refreshSoon() {
 
 /** One request at a time: a newer setting drops the older one, which also frees its place on the server. */
 async function refresh() {
-  const { path, params, accept } = readSetting()
-  const url = imageUrl(path, params)
+  const { path, params, url, accept } = readSetting()
+  clearTimeout(timer)
+  running.abort()
+  if (!isOwnTarget(url) || path === '/') return void showNothing(path)
+  const current = (running = new AbortController())
   byId('url').value = location.origin + url
   byId('open').href = url
   history.replaceState(null, '', `#${url}`)
-  for (const button of byId('samples').children)
-    button.setAttribute('aria-pressed', String(button.dataset.path === path))
-  running.abort()
-  const current = new AbortController()
-  running = current
+  sampleList.mark(path)
   byId('stage').setAttribute('aria-busy', 'true')
   try {
-    show(await fetchImage(url, { accept, signal: current.signal }), params)
+    const answer = await fetchImage(url, { accept, signal: current.signal })
+    if (current.signal.aborted) return undefined
+    show(answer, params)
+    return answer
   } catch (error) {
-    if (current.signal.aborted) return
-    byId('summary').textContent = `The server cannot be reached (${error.message}).`
+    if (!current.signal.aborted) byId('summary').textContent = `The server cannot be reached (${error.message}).`
+    return undefined
+  } finally {
+    if (current === running) byId('stage').setAttribute('aria-busy', 'false')
   }
+}
+
+function showNothing(path) {
+  byId('url').value = ''
+  byId('open').removeAttribute('href')
   byId('stage').setAttribute('aria-busy', 'false')
+  showProblem(path === '' || path === '/' ? emptyProblem : foreignProblem)
 }
 
 function show(answer, params) {
   const ignored = answer.problem
     ? []
     : ignoredParams(params, description.params, answer.headers.get('x-halftone-params'))
-  showResponse(answer, { ignored, alt: `Preview of ${answer.url}` })
+  const hint = answer.problem && hintFor(answer.problem.code, description)
+  showResponse(answer, { ignored, hint, alt: `Preview of ${answer.url}` })
   controls.mark(ignored)
   compareView.update(answer)
   if (!byId('view-srcset').hidden) srcsetView.draw()
@@ -87,72 +122,25 @@ function show(answer, params) {
   shownUrl = answer.objectUrl
 }
 
+function say(text) {
+  byId('notice').textContent = text
+}
+
 function wire() {
-  byId('sample-paths').replaceChildren(...description.samples.map((value) => create('option', { value })))
-  byId('samples').replaceChildren(...description.samples.slice(0, 12).map(createSampleButton))
-  byId('path').addEventListener('input', refreshSoon)
+  byId('path').addEventListener('input', touch)
+  // Who asks is no part of the URL.
   byId('accept').addEventListener('change', refreshSoon)
   byId('controls').addEventListener('submit', (event) => event.preventDefault())
   byId('controls').addEventListener('reset', (event) => {
     event.preventDefault()
-    apply({ path: byId('path').value, params: {} })
+    void apply({ path: byId('path').value, params: {} })
   })
   byId('url').addEventListener('change', () => {
     const setting = readImageUrl(byId('url').value)
-    if (setting) apply(setting)
+    if (setting) void apply(setting)
+    else say(foreignProblem.detail)
   })
-  for (const button of document.querySelectorAll('[data-copy]'))
-    button.addEventListener('click', () => void copy(button))
-  wireTabs([...document.querySelectorAll('[role=tab]')])
-}
-
-function createSampleButton(path) {
-  const picture = create('img', {
-    src: imageUrl(path, { w: '96', h: '96', fit: 'crop', auto: 'format' }),
-    alt: '',
-    loading: 'lazy',
-  })
-  const choose = () => apply({ path, params: controls.read() })
-  return create(
-    'button',
-    { type: 'button', title: path, 'aria-label': path, 'data-path': path, onclick: choose },
-    picture,
-  )
-}
-
-async function copy(button) {
-  const source = byId(button.dataset.copy)
-  const text = source.value ?? source.textContent
-  try {
-    await navigator.clipboard.writeText(text)
-    button.textContent = 'Copied'
-  } catch {
-    // Without a secure context there is no clipboard: select it, so that one key press copies.
-    source.focus()
-    source.select?.()
-    button.textContent = 'Press Ctrl+C'
-  }
-  setTimeout(() => (button.textContent = 'Copy'), 1600)
-}
-
-/** The keys of the ARIA tabs pattern: arrows, Home, End. */
-function wireTabs(tabs) {
-  const select = (chosen) => {
-    for (const tab of tabs) {
-      tab.setAttribute('aria-selected', String(tab === chosen))
-      tab.tabIndex = tab === chosen ? 0 : -1
-      byId(tab.getAttribute('aria-controls')).hidden = tab !== chosen
-    }
-    if (chosen.id === 'tab-srcset') srcsetView.draw()
-  }
-  for (const [index, tab] of tabs.entries()) {
-    tab.addEventListener('click', () => select(tab))
-    tab.addEventListener('keydown', ({ key }) => {
-      const steps = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: tabs.length - 1 }
-      if (steps[key] === undefined) return
-      const next = tabs[(steps[key] + tabs.length) % tabs.length]
-      next.focus()
-      select(next)
-    })
-  }
+  addEventListener('hashchange', restore)
+  for (const button of document.querySelectorAll('[data-copy]')) wireCopyButton(button)
+  wireTabs([...document.querySelectorAll('[role=tab]')], (id) => id === 'tab-srcset' && srcsetView.draw())
 }

@@ -16,10 +16,8 @@ export function ignoredParams(params, descriptions, appliedHeader) {
 }
 
 /** Puts the picture or the problem on the stage, and the facts below it. */
-export function showResponse(answer, { ignored, alt }) {
-  byId('stage').replaceChildren(
-    answer.problem ? problemCard(answer.problem) : create('img', { src: answer.objectUrl, alt }),
-  )
+export function showResponse(answer, { ignored, hint, alt }) {
+  byId('stage').replaceChildren(pictureOf(answer, { hint, alt }))
   const summary = byId('summary')
   const size = answer.size ? `${answer.size.width} × ${answer.size.height}` : ''
   const words = answer.problem
@@ -27,6 +25,26 @@ export function showResponse(answer, { ignored, alt }) {
     : [formatName(answer.type), size, formatBytes(answer.bytes), formatMs(answer.ms)]
   summary.replaceChildren(create('strong', { text: words.filter(Boolean).join(' · ') }))
   fillFacts(byId('facts'), rowsOf(answer, { size, ignored }))
+}
+
+/** A problem that no request was needed for. */
+export function showProblem(problem) {
+  byId('stage').replaceChildren(problemCard(problem, problem.hint))
+  byId('summary').replaceChildren()
+  byId('facts').replaceChildren()
+}
+
+function pictureOf({ problem, size, type, objectUrl }, { hint, alt }) {
+  if (problem) return problemCard(problem, hint)
+  if (size) return create('img', { src: objectUrl, alt })
+  const name = formatName(type)
+  const isWebFormat = ['AVIF', 'WEBP', 'JPEG', 'PNG', 'GIF', 'SVG'].includes(name)
+  const whose = isWebFormat ? 'This browser' : 'Browsers'
+  return problemCard({
+    title: `${whose} cannot show ${isWebFormat ? 'this ' : ''}${name}: add w or fm`,
+    detail:
+      'The answer is in order, and it is the original as it is stored. With w, fm or auto=format it becomes a web format.',
+  })
 }
 
 function rowsOf({ status, statusText, bytes, type, ms, headers }, { size, ignored }) {
@@ -47,10 +65,10 @@ function rowsOf({ status, statusText, bytes, type, ms, headers }, { size, ignore
   ]
 }
 
-const shownElsewhere = new Set(['type', 'instance', 'status', 'title', 'detail', 'code', 'requestId'])
+const shownElsewhere = new Set(['type', 'instance', 'status', 'title', 'detail', 'code', 'requestId', 'hint'])
 
 /** A problem document (RFC 9457) for people. */
-function problemCard(problem) {
+function problemCard(problem, hint) {
   const { status, title, detail, code, requestId } = problem
   const members = Object.entries(problem).filter(([name]) => !shownElsewhere.has(name))
   const more = members.map(([name, value]) =>
@@ -61,7 +79,10 @@ function problemCard(problem) {
     { class: 'problem', role: 'alert' },
     create('h3', { text: `${status ?? ''} ${title ?? 'The request failed'}`.trim() }),
     create('p', { text: detail ?? '' }),
+    ...(hint ? [create('p', { class: 'hint', text: hint })] : []),
     ...more,
-    create('p', { class: 'muted' }, create('code', { text: code ?? '' }), requestId ? ` · request ${requestId}` : ''),
+    ...(code
+      ? [create('p', { class: 'muted' }, create('code', { text: code }), requestId ? ` · request ${requestId}` : '')]
+      : []),
   )
 }

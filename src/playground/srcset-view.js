@@ -1,12 +1,12 @@
 /* global location */
 import { byId, create } from './elements.js'
 import { fetchImage, formatBytes, formatMs, formatName } from './fetch-image.js'
-import { imageUrl } from './image-url.js'
+import { imageUrl, withoutSignature } from './image-url.js'
 
 const maxWidths = 20
 
-/** Makes `<img srcset sizes>` of the current setting, shows it live, and measures the candidates. */
-export function createSrcsetView(readSetting) {
+/** Makes `<img srcset sizes>` of the current setting for the public `origin`, shows it live, and measures the candidates. */
+export function createSrcsetView(readSetting, { origin }) {
   for (const id of ['widths', 'sizes', 'alt']) byId(id).addEventListener('input', draw)
   byId('measure').addEventListener('click', measure)
   const live = byId('live')
@@ -14,9 +14,15 @@ export function createSrcsetView(readSetting) {
     byId('chosen').textContent = `This browser chose ${live.currentSrc.replace(location.origin, '')}`
   })
 
+  live.addEventListener('error', () => {
+    byId('chosen').textContent =
+      'These URLs are refused; “Measure every width” shows why. Signed URLs are made by your server.'
+  })
+
   function candidates() {
     const { path, params } = readSetting()
-    const { h, ...others } = params
+    // Every width is another URL, which no signature of this one covers.
+    const { h, ...others } = withoutSignature(params)
     // A fixed height would squeeze the small candidates: it goes along as an aspect ratio instead.
     const ratio = params.w && h && !params.ar ? { ar: `${params.w}:${h}` } : {}
     return readWidths().map((width) => ({ width, url: imageUrl(path, { ...others, ...ratio, w: String(width) }) }))
@@ -32,7 +38,7 @@ export function createSrcsetView(readSetting) {
       sizes: byId('sizes').value,
       alt: byId('alt').value,
     }
-    byId('markup').textContent = markupOf(attributes, list)
+    byId('markup').textContent = markupOf(attributes, list, origin)
     for (const [name, value] of Object.entries(attributes)) live.setAttribute(name, value)
     byId('candidates').hidden = true
   }
@@ -65,8 +71,8 @@ function readWidths() {
     .slice(0, maxWidths)
 }
 
-function markupOf({ src, sizes, alt }, list) {
-  const absolute = (url) => escapeAttribute(location.origin + url)
+function markupOf({ src, sizes, alt }, list, origin) {
+  const absolute = (url) => escapeAttribute(origin + url)
   const lines = list.map(({ width, url }) => `    ${absolute(url)} ${width}w`)
   return `<img\n  src="${absolute(src)}"\n  srcset="\n${lines.join(',\n')}\n  "\n  sizes="${escapeAttribute(sizes)}"\n  alt="${escapeAttribute(alt)}"\n  loading="lazy"\n  decoding="async"\n/>`
 }

@@ -1,24 +1,11 @@
 import { createServer, type Server } from 'node:http'
-import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { chromium, type Browser } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
+import { openChromium } from '../helpers/open-chromium.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
-
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-)
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 let originals: ReturnType<typeof makePictureFolder>
 let halftone: RunningHalftone
@@ -28,11 +15,9 @@ let pageOrigin: string
 let pageHtml = ''
 
 beforeAll(async () => {
-  if (executablePath === undefined)
-    throw new Error('Chromium is missing; npm test installs it on Debian, elsewhere install it by hand')
   originals = makePictureFolder({ 'photo.jpg': await drawGradientJpeg(1600, 1200, { orientation: 6 }) })
   halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder })
-  browser = await chromium.launch({ executablePath, args: flags })
+  browser = await openChromium()
   // The page lives on another origin than the pictures, as it does behind a real site.
   pageServer = createServer((_request, response) => response.setHeader('Content-Type', 'text/html').end(pageHtml))
   await new Promise<void>((resolve) => pageServer.listen(0, '127.0.0.1', resolve))
@@ -79,29 +64,3 @@ test.each([
     await page.close()
   },
 )
-
-test('the playground shows the picture of its URL, and the facts of the answer', async () => {
-  const page = await browser.newPage()
-  const failures: string[] = []
-  page.on('pageerror', (error) => failures.push(error.message))
-  page.on('console', (message) => message.type() === 'error' && failures.push(message.text()))
-  await page.goto(`${halftone.origin}/-/playground/`)
-  const shownWidth = () =>
-    page.$eval('#stage img', (element) => (element as unknown as { naturalWidth: number }).naturalWidth).catch(() => 0)
-
-  await page.fill('#url', '/photo.jpg?w=320&auto=format&unheard=1')
-  await page.press('#url', 'Enter')
-  await expect.poll(shownWidth).toBe(320)
-  const facts = await page.locator('#facts').innerText()
-  expect(facts).toContain('image/avif')
-  expect(facts).toContain('halftone')
-
-  await page.fill('#param-w', '200')
-  await expect.poll(shownWidth).toBe(200)
-  expect(await page.inputValue('#url')).toContain('w=200')
-
-  await page.click('#tab-srcset')
-  expect(await page.locator('#markup').innerText()).toMatch(/srcset="[^"]*w=320[^"]* 320w/)
-  expect(failures).toEqual([])
-  await page.close()
-})
