@@ -17,6 +17,8 @@ export const executorLimits = {
   threadPoolSize: 2,
   /** Sanitised SVG may grow by namespace entities, but not beyond this multiple of the original plus 64 kB. */
   svgGrowth: 4,
+  /** Characters of one style in an SVG; sheets of drawing programs stay below 100,000. A longer one is left out. */
+  svgStyleLength: 2_000_000,
   /** Elements inside one another in an SVG. */
   svgDepth: 512,
   /** A HEIC decode in wasm is single-threaded; its heap may not outgrow this. */

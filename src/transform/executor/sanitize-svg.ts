@@ -55,7 +55,8 @@ function createWriter(maxLength: number) {
     open(tag: SaxesTagNS): void {
       if (elements.length >= executorLimits.svgDepth)
         throw new AppError('undecodable', { detail: 'The SVG is nested too deeply' })
-      const keep = isKept() ? keepElement(tag, elements.length === 0) : 'nothing'
+      // A style holds text only: an element in it would end the collecting of what has to be checked.
+      const keep = isKept() && !style ? keepElement(tag, elements.length === 0) : 'nothing'
       elements.push({ name: tag.local, keep })
       if (keep !== 'whole') return
       if (tag.local === 'style') style = []

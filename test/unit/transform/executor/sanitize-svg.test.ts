@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { executorLimits } from '../../../../src/transform/executor/executor-limits.ts'
 import { sanitizeSvg } from '../../../../src/transform/executor/sanitize-svg.ts'
 
 const open = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
@@ -33,6 +34,20 @@ describe('sanitizeSvg drops', () => {
     ['quoted style url', '<rect style="fill:url( \'http://evil.test/a\' )"/>', /evil/],
     ['escaped style url', '<style>rect{fill:\\75 rl(http://evil.test/a)}</style>', /evil/],
     ['commented style url', '<style>rect{fill:u/**/rl(http://evil.test/a)}</style>', /evil/],
+    [
+      'import after a nested style',
+      '<style>a{}<style>b{}</style>@import url(http://evil.test/x.css);</style>',
+      /evil|@/,
+    ],
+    ['import in a nested style', '<style>a{}<style>@import "http://evil.test/x.css";</style></style>', /evil|@/],
+    ['import after an element in a style', '<style>a{}<g>b</g>@import "http://evil.test/x.css";</style>', /evil|@|<g/],
+    ['import after a script in a style', '<style>a{}<script/>@import "http://evil.test/x.css";</style>', /evil|@/],
+    ['import after a link in a style', '<style><a>@import</a> "//evil.test/x.css";<a>x</a></style>', /evil|@/],
+    ['import spread over CDATA', '<style>@im<![CDATA[port "http://evil.test/x.css";]]></style>', /evil|@/],
+    ['import spread over an element', '<style>@im<g/>port "http://evil.test/x.css";</style>', /evil|@/],
+    ['import behind another import', '<style>@import "a" @import url(http://evil.test/x.css);</style>', /evil|@/],
+    ['url with a space', '<style>rect{fill:url (http://evil.test/a)}</style>', /evil/],
+    ['url beside a local one', '<rect style="fill:url(#a);mask:url(http:evil.test)"/>', /evil/],
     ['image-set', '<style>rect{background:image-set("http://evil.test/a" 1x)}</style>', /evil/],
     ['attribute url', '<rect fill="url(http://evil.test/#a)" filter="url(//evil.test/a)"/>', /evil/],
     [
@@ -111,5 +126,36 @@ describe('sanitizeSvg refuses', () => {
     ],
   ])('%s', (_name, text) => {
     expect(() => sanitizeSvg(Buffer.from(text))).toThrow(expect.objectContaining({ code: 'undecodable' }) as Error)
+  })
+})
+
+describe('a megabyte of anything is checked in one walk', () => {
+  const repeated = (part: string) => part.repeat(Math.floor(1_000_000 / part.length))
+  // What takes the square or the cube of its length does not end within the time a test is given.
+  test.each([
+    ['blanks in a url', `url(${repeated(' ')}`],
+    ['blanks in a quoted url', `url("${repeated(' ')}`],
+    ['blanks after a name', `url(#a${repeated(' ')}x`],
+    ['a name without end', `url(#${repeated('a')}`],
+    ['urls without end', repeated('url(')],
+    ['urls with blanks', repeated('url( ')],
+    ['local urls', repeated('url(#a) ')],
+    ['imports without end', `${repeated('@import ')}{`],
+    ['font faces without end', repeated('@font-face{')],
+    ['font faces and blanks', repeated('@font-face ')],
+    ['comments without end', repeated('/*')],
+    ['quotes', repeated('url("\'')],
+    ['blanks', repeated(' ')],
+    ['images', repeated('image ')],
+  ])('%s', (_name, css) => {
+    const rest = '<circle r="3"/>'
+    const attribute = css.replaceAll('"', '&quot;')
+    expect(sanitized(`<style>${css}</style>${rest}`)).toContain('<circle r="3">')
+    expect(sanitized(`<g style="${attribute}" fill="${attribute}"/>${rest}`)).toContain('<circle r="3">')
+  })
+
+  test('a style beyond all reason is left out', () => {
+    const sheet = `rect{fill:red}${' '.repeat(executorLimits.svgStyleLength)}`
+    expect(sanitized(`<style>${sheet}</style>`)).toContain('<style></style>')
   })
 })
