@@ -106,6 +106,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
         describe: () => ({
           params: describeParams(),
           samples: options.samples ?? [],
+          ...(config.server.publicUrl === undefined ? {} : { publicUrl: config.server.publicUrl }),
           presets: Object.keys(config.presets),
         }),
       }),

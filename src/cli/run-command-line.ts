@@ -20,7 +20,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (error instanceof ConfigFaults) return print(error.message, 2)
-    if (error instanceof AppError) return print(`${error.code}: ${error.message}`, 1)
+    if (error instanceof AppError)
+      return print(error.code === 'internal' ? error.message : `${error.code}: ${error.message}`, 1)
     throw error
   }
 }

@@ -7,6 +7,7 @@ import { createApp } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { printConfig } from '../config/print-config.ts'
 import { packageDirectory } from './package-facts.ts'
+import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
 import { listSamples } from './samples.ts'
 
@@ -32,30 +33,38 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(config: Config): Promise<void> {
+  prepareDataDirectory(config.dataDir)
   const samples = listSamples(config)
   const app = createApp(config, { samples })
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
   const localOrigin = await app.listen()
-  greet(config.server.publicUrl ?? localOrigin, samples)
+  greet({ localOrigin, publicOrigin: config.server.publicUrl ?? localOrigin, samples, config })
   await stopped
   await app.close()
 }
 
 /** The first minute: a picture to open, and a next step. To stderr, so that stdout stays one JSON line per event. */
-function greet(origin: string, samples: readonly string[]): void {
+function greet(facts: { localOrigin: string; publicOrigin: string; samples: readonly string[]; config: Config }): void {
+  const { localOrigin, publicOrigin, samples, config } = facts
   const sample = samples.find((path) => path.endsWith('.jpg')) ?? samples[0]
+  const isEmpty =
+    sample === undefined &&
+    config.sources.some(
+      (source) => source.kind === 'folder' && source.visibility === 'public' && source.signed !== 'always',
+    )
   const lines = [
-    `${pc.bold('Halftone')} is serving on ${pc.cyan(origin)}`,
-    ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${origin}${sample}?w=800&auto=format`)}`]),
-    `  playground   ${pc.cyan(`${origin}/-/playground/`)}`,
+    `${pc.bold('Halftone')} is serving on ${pc.cyan(localOrigin)}`,
+    ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${publicOrigin}${sample}?w=800&auto=format`)}`]),
+    ...(isEmpty ? ['  no pictures were found in the source folder yet'] : []),
+    `  playground   ${pc.cyan(`${localOrigin}/-/playground/`)}`,
     `  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`,
   ]
   process.stderr.write(`\n${lines.join('\n')}\n\n`)
 }
 
-/** A clone has no pictures until its own script has drawn them, in a process of its own; an installed package carries them. */
+/** A clone has no pictures until its own script has drawn them, in a process of its own. */
 function drawMissingSamples(config: Config): void {
   const directory = join(packageDirectory, 'samples')
   const isWanted = config.sources.some(

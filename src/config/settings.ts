@@ -236,7 +236,7 @@ export const settings = {
     meaning: 'How many originals have their state remembered, missing ones included.',
     value: wholeNumber({ min: 1, max: 10000000 }),
     default: '50000',
-    why: 'Under 1 kB each: some 40 MB when full.',
+    why: 'At most 1 kB each, however long the paths: some 40 MB when full.',
   }),
 
   allowHosts: setting({
@@ -469,6 +469,15 @@ export const settings = {
     value: decimalNumber({ min: 0.1, max: 300, unit: 'seconds' }),
     default: '15',
     why: 'HEIC is the slowest to decode: 2 s for 12 megapixels, so some 8 s for 50. Encoding stays below 1 s with the defaults here.',
+  }),
+  sharedDecodeMB: setting({
+    env: 'HALFTONE_SHARED_DECODE_MB',
+    group: 'rendering',
+    meaning:
+      'Memory in each renderer for recent originals and their decoded pictures, which further variants start from; 0 switches it off.',
+    value: wholeNumber({ min: 0, max: 4096, unit: 'MB (1000000 bytes)' }),
+    default: '128',
+    why: 'A whole 16-megapixel photograph with what eight widths are made from takes 92 MB; it is kept for 10 s.',
   }),
   rendererMemoryMB: setting({
     env: 'HALFTONE_RENDERER_MEMORY_MB',

@@ -51,6 +51,7 @@ export async function explainImage(
     {
       original: original.bytes,
       sourceKey: 'explain',
+      sourceName: request.source.name,
       planFor: (metadata) => planTransform({ params, metadata, capabilities, limits: deps.planLimits }),
     },
     signal,

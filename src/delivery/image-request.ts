@@ -61,12 +61,18 @@ export type Route = {
   readonly query: string
 }
 
-/** Finds the source. Throws AppErrors: uri_too_long, path_invalid, not_found. */
+// A name or an IPv6 address, with a port (RFC 9110 7.2): what is neither must not fall through to another host's source.
+const hostForm = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])?(?::\d{0,5})?$/i
+
+/** Finds the source. Throws AppErrors: bad_request, uri_too_long, path_invalid, not_found. */
 export function routeRequest(raw: RawRequest, deps: ImageRequestDeps): Route {
   if (raw.target.length > deps.maxTargetLength) {
     throw new AppError('uri_too_long', {
       detail: `The request target has ${raw.target.length} characters; at most ${deps.maxTargetLength} are accepted.`,
     })
+  }
+  if (raw.host !== undefined && !hostForm.test(raw.host)) {
+    throw new AppError('bad_request', { detail: 'The Host header is not a host name with an optional port.' })
   }
   const { rawPath, query } = splitTarget(raw.target)
   const resolved = deps.resolveSource(raw.host, rawPath)

@@ -55,6 +55,7 @@ async function renderOriginal(
   const job = {
     original: original.bytes,
     sourceKey: JSON.stringify([request.source.name, request.path, original.version]),
+    sourceName: request.source.name,
     planFor: (metadata: ImageMetadata) => planTransform({ params, metadata, capabilities, limits: deps.planLimits }),
   }
   try {

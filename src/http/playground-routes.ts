@@ -4,7 +4,12 @@ export type PlaygroundDeps = {
   /** Folder of the page's static files. */
   readonly directory: string
   /** What the page is fed: plain JSON. */
-  readonly describe: () => { params: readonly unknown[]; samples: readonly string[]; presets: readonly string[] }
+  readonly describe: () => {
+    params: readonly unknown[]
+    samples: readonly string[]
+    presets: readonly string[]
+    publicUrl?: string
+  }
 }
 
 // The page runs its own script and style files and shows pictures of this origin; nothing else.

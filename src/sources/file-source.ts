@@ -119,8 +119,10 @@ async function placeOf(handle: FileHandle, fullPath: string, facts: BigIntStats)
   return there.dev === facts.dev && there.ino === facts.ino ? place : undefined
 }
 
+/** Below the root, and on no dotfile: a link must not show what its target may not. */
 function isInside(root: string, place: string | undefined): boolean {
-  return place !== undefined && place.startsWith(root === '/' ? root : `${root}/`)
+  const top = root === '/' ? root : `${root}/`
+  return place !== undefined && place.startsWith(top) && !place.slice(top.length - 1).includes('/.')
 }
 
 function stateOf(facts: BigIntStats): OriginalState {

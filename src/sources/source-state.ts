@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { OriginalState, Source } from './source.ts'
 import { untilAborted } from './until-aborted.ts'
 
@@ -84,7 +85,11 @@ export function createSourceState(options: SourceStateOptions): SourceState {
   }
 }
 
+// Long paths are what a flood of invented ones is made of: their digest bounds what an entry takes.
+const longestPlainKey = 200
+
 /** Source names hold no NUL and neither do paths. */
 function keyOf(source: Source, path: string): string {
-  return `${source.name}\0${path}`
+  const key = `${source.name}\0${path}`
+  return key.length <= longestPlainKey ? key : createHash('sha256').update(key).digest('base64')
 }

@@ -118,6 +118,11 @@ describe('explain', () => {
     })
   })
 
+  test('an expired URL is explained, too', async () => {
+    const { stdout } = await run(['explain', '/photo.jpg?w=100&expires=1000'])
+    expect(stdout).toMatch(/signature +expired[\s\S]*result +jpeg 100x/)
+  })
+
   test.each([
     ['/absent.jpg?w=1', 'not_found'],
     ['/broken.jpg?w=1', 'not_an_image'],
@@ -136,6 +141,15 @@ describe('serve', () => {
     expect(stdout).toContain(originals.folder)
     expect(stdout).not.toContain('sesame')
   })
+
+  test.each(['/proc/halftone', '/dev/null/halftone', '/etc/hostname'])(
+    'a data directory that cannot be written (%s) is told at start',
+    async (directory) => {
+      const { code, stderr } = await run(['serve'], { HALFTONE_DATA_DIR: directory })
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/HALFTONE_DATA_DIR: .* cannot be written/)
+    },
+  )
 
   test('all faults of the configuration at once, with exit code 2', async () => {
     const { code, stderr } = await run(['serve'], { PORT: 'x', HALFTONE_RENDERER: '3', HALFTONE_SIGNED: 'maybe' })

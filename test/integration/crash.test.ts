@@ -36,26 +36,29 @@ describe('kill -9', () => {
     halftone = await start()
     const { origin, renderers } = halftone
     await askWidth(origin, 50)
+    const kills = 5
     let killed = 0
-    const killer = setInterval(() => {
-      // One at a time, so that no job can meet two deaths by chance; the pool's own tests cover the second death.
-      const pid = renderers()[killed % 2]
-      if (pid === undefined) return
-      process.kill(pid, 'SIGKILL')
-      killed += 1
-    }, 700)
+    let completed = 0
     let width = 100
     const workers = Array.from({ length: 4 }, async () => {
       const answers = []
-      while (killed < 5) {
+      while (killed < kills) {
         const asked = (width += 1)
         answers.push({ asked, ...(await askWidth(origin, asked)) })
+        completed += 1
       }
       return answers
     })
+    while (killed < kills) {
+      await expect.poll(() => renderers().length, { timeout: 10_000 }).toBe(2)
+      const pid = renderers()[killed % 2]
+      if (pid !== undefined) process.kill(pid, 'SIGKILL')
+      killed += 1
+      // Until all that was running at the kill has been answered: so no job meets two deaths, which the pool's own tests cover.
+      const until = completed + 2 * workers.length
+      if (killed < kills) await expect.poll(() => completed, { timeout: 20_000 }).toBeGreaterThanOrEqual(until)
+    }
     const answers = (await Promise.all(workers)).flat()
-    clearInterval(killer)
-    expect(killed).toBeGreaterThanOrEqual(5)
     expect(answers.filter(({ asked, status, shown }) => status !== 200 || shown !== asked)).toEqual([])
     expect(answers.length).toBeGreaterThan(5)
   })
@@ -63,8 +66,8 @@ describe('kill -9', () => {
   test('of the front while it works: its renderers go too, and what it stored is served by the next one', async () => {
     if (!halftone) throw new Error('the first test starts it')
     const { origin } = halftone
+    await expect.poll(() => halftone?.renderers().length, { timeout: 10_000 }).toBe(2)
     const renderers = halftone.renderers()
-    expect(renderers.length).toBe(2)
     const stored = Array.from({ length: 12 }, (_, index) => 300 + index)
     for (const width of stored) await askWidth(origin, width)
     const interrupted = Array.from({ length: 8 }, (_, index) => askWidth(origin, 400 + index).catch(() => undefined))

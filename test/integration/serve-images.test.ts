@@ -317,15 +317,39 @@ describe('errors', () => {
   })
 
   test('a malformed original costs one render, not one a request', async () => {
-    const renders = async () =>
-      Number(
-        /halftone_render_duration_seconds_count\S* (\d+)/.exec(await (await halftone.get('/-/metrics')).text())?.[1] ??
-          0,
-      )
-    await picture('/notes.jpg?w=11')
+    const renders = async () => {
+      const text = await (await halftone.get('/-/metrics')).text()
+      return Number(/halftone_events_total\{part="renders",event="not_an_image"\} (\d+)/.exec(text)?.[1] ?? 0)
+    }
     const before = await renders()
-    for (let i = 0; i < 5; i += 1) expect((await picture('/notes.jpg?w=11')).response.status).toBe(422)
-    expect(await renders()).toBe(before)
+    for (let i = 0; i < 5; i += 1) expect((await picture('/notes.jpg?w=12')).response.status).toBe(422)
+    expect(await renders()).toBe(before + 1)
+  })
+
+  test('an error varies where its URL negotiates, and only there', async () => {
+    expect((await picture('/notes.jpg?w=13&auto=format')).response.headers.get('vary')).toBe('Accept')
+    expect((await picture('/absent.jpg?w=13&auto=format')).response.headers.get('vary')).toBe('Accept')
+    expect((await picture('/a%2fb.jpg?auto=format')).response.headers.get('vary')).toBe('Accept')
+    expect((await picture('/notes.jpg?w=13')).response.headers.get('vary')).toBeNull()
+  })
+
+  test.each([
+    ['*', undefined],
+    [undefined, new Date().toUTCString()],
+    ['"anything"', undefined],
+  ] as const)(
+    'a broken original is never "not modified" (If-None-Match %s, If-Modified-Since %s)',
+    async (tag, date) => {
+      const headers: Record<string, string> = {
+        ...(tag ? { 'if-none-match': tag } : {}),
+        ...(date ? { 'if-modified-since': date } : {}),
+      }
+      expect((await picture('/notes.jpg?w=14', headers)).response.status).toBe(422)
+    },
+  )
+
+  test('If-None-Match: * finds the picture that is there', async () => {
+    expect((await picture('/photo.jpg?w=103', { 'if-none-match': '*' })).response.status).toBe(304)
   })
 })
 

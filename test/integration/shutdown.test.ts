@@ -1,6 +1,11 @@
-import { connect } from 'node:net'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { drawGradientJpeg } from '../helpers/draw-picture.ts'
+import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone } from '../helpers/start-halftone.ts'
 
 test('connections that never said anything do not hold up the end', async () => {
@@ -19,3 +24,53 @@ test('connections that never said anything do not hold up the end', async () => 
   expect(first).toBe('stopped')
   await closed
 })
+
+test('what was rendered last is on disk when the end has come', async () => {
+  const originals = makePictureFolder({ 'a.jpg': await drawGradientJpeg(200, 100) })
+  const dataDir = mkdtempSync(join(tmpdir(), 'halftone-shutdown-'))
+  const settings = { HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir }
+  const first = await startHalftone(settings)
+  await Promise.all(
+    Array.from({ length: 8 }, (_, index) =>
+      first.get(`/a.jpg?w=${100 + index}`).then((response) => response.arrayBuffer()),
+    ),
+  )
+  await first.stop()
+  const second = await startHalftone(settings)
+  for (let index = 0; index < 8; index += 1) {
+    const response = await second.get(`/a.jpg?w=${100 + index}`)
+    await response.arrayBuffer()
+    expect(response.headers.get('cache-status')).toBe('halftone; hit; detail=disk')
+  }
+  await second.stop()
+  originals.remove()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+test('while it drains, it says that it is not ready', async () => {
+  const originals = makePictureFolder({ 'a.jpg': await drawGradientJpeg(1600, 1200) })
+  const metricsPort = await freePort()
+  const halftone = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_METRICS_PORT: String(metricsPort),
+    HALFTONE_AVIF_EFFORT: '4',
+  })
+  const ready = async () =>
+    ((await (await fetch(`http://127.0.0.1:${metricsPort}/-/ready`)).json()) as { reasons: string[] }).reasons
+  expect(await ready()).toEqual([])
+  const running = halftone.get('/a.jpg?w=1200&fm=avif').then((response) => response.arrayBuffer())
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  const stopped = halftone.stop()
+  expect(await ready()).toContain('closing')
+  await running
+  await stopped
+  originals.remove()
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

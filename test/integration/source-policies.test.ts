@@ -29,6 +29,14 @@ beforeAll(async () => {
         { name: 'strict', ...shop, pathPrefix: '/strict', strict: true },
         { name: 'fixed', ...shop, pathPrefix: '/fixed', immutable: true },
         { name: 'defaults', ...shop, pathPrefix: '/defaults', defaultParams: 'w=150&q=40' },
+        {
+          name: 'closed',
+          ...shop,
+          pathPrefix: '/closed',
+          visibility: 'private',
+          strict: true,
+          defaultParams: 'auto=format',
+        },
         { name: 'press', folder: `${originals.folder}/press`, host: 'press.example' },
         { name: 'rest', ...shop },
       ],
@@ -132,6 +140,27 @@ describe('strict', () => {
     expect((await ask('/strict/a.jpg?w=100&utm_source=x')).width).toBe(100)
   })
 })
+
+test('an error of a private source is stored by nobody, and its defaults decide its Vary', async () => {
+  const { createHmac } = await import('node:crypto')
+  const target = '/closed/a.jpg?w=abc'
+  const { status, head } = await ask(
+    `${target}&sig=${createHmac('sha256', 'a-secret-of-some-length').update(target).digest('base64url')}`,
+  )
+  expect([status, head.get('cache-control'), head.get('vary')]).toEqual([400, 'no-store', 'Accept'])
+})
+
+test.each(['a b', 'x@y', 'host:80:80', 'a,b', 'a..b'])(
+  'Host: %s is refused and falls through to no source',
+  async (host) => {
+    const status = await new Promise((resolve, reject) => {
+      request(`${halftone.origin}/a.jpg`, { headers: { host } }, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end()
+    })
+    expect(status).toBe(400)
+  },
+)
 
 test('an immutable source is kept for a year', async () => {
   expect((await ask('/fixed/a.jpg?w=50')).head.get('cache-control')).toBe('public, max-age=31536000, immutable')

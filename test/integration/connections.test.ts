@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { drawGradientJpeg } from '../helpers/draw-picture.ts'
+import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
+
+let originals: ReturnType<typeof makePictureFolder>
+let halftone: RunningHalftone
+let port: number
+
+beforeAll(async () => {
+  originals = makePictureFolder({ 'a.jpg': await drawGradientJpeg(300, 200) })
+  halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_REQUEST_TIMEOUT_SECONDS: '2' })
+  port = Number(new URL(halftone.origin).port)
+})
+afterAll(async () => {
+  await halftone.stop()
+  originals.remove()
+})
+
+/** Sends bytes as they stand and gives back all that came until the other side closed. */
+async function speak(text: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (chunk: string) => (heard += chunk))
+  socket.write(text)
+  await once(socket, 'close')
+  return heard
+}
+
+/** A client that never closes its side; resolves when the server has let go of the connection altogether. */
+async function clingTo(text: string): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  // What is written to a connection that was only half closed is accepted; to one that is gone, it is answered by a reset.
+  const poke = setInterval(() => socket.readableEnded && socket.write('x'), 200)
+  const gone = new Promise((resolve) => socket.once('close', resolve))
+  socket
+    .on('error', () => {})
+    .resume()
+    .write(text)
+  await gone
+  clearInterval(poke)
+}
+
+describe('what comes in raw', () => {
+  test('an absolute-form target is a request for its host and path', async () => {
+    const heard = await speak(
+      'GET http://images.example/a.jpg?w=30 HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n',
+    )
+    expect(heard).toMatch(/^HTTP\/1.1 200/)
+  })
+
+  test('garbage is refused', async () => {
+    expect(await speak('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1.1 400/)
+    expect(await speak(`GET /a.jpg HTTP/1.1\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 431/)
+  })
+
+  test('refused and unfinished requests do not keep their connections, however long the other side holds on', async () => {
+    await Promise.all([
+      clingTo('NONSENSE\r\n\r\n'),
+      ...Array.from({ length: 10 }, () => clingTo('GET /a.jpg HTTP/1.1\r\nA: ')),
+    ])
+    expect((await halftone.get('/a.jpg?w=31')).status).toBe(200)
+  }, 40_000)
+
+  test('a method that is refused is logged as it was sent', async () => {
+    await fetch(`${halftone.origin}/a.jpg`, { method: 'DELETE', headers: { 'x-request-id': 'was-delete' } })
+    await expect
+      .poll(() => halftone.logLines.find((line) => line['requestId'] === 'was-delete'))
+      .toMatchObject({ method: 'DELETE', status: 405 })
+  })
+})
+
+describe('names of downloads', () => {
+  test.each([
+    ['../../etc/passwd', 'passwd'],
+    ['..\\..\\x.jpg', 'x.jpg'],
+    ['a\u0000b\u007fc.jpg', 'abc.jpg'],
+    ['.htaccess', 'htaccess'],
+    ['/', 'a.jpg'],
+  ])('dl=%j is saved as %s', async (dl, want) => {
+    const response = await halftone.get(`/a.jpg?w=32&dl=${encodeURIComponent(dl)}`)
+    expect(response.headers.get('content-disposition')).toMatch(new RegExp(`^attachment; filename="?${want}"?$`))
+  })
+})
