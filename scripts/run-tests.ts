@@ -1,5 +1,5 @@
 /**
- * `npm test`: brings the real things that the suites need (Chromium, jemalloc; by apt where this is root on Debian), runs
+ * `npm test`: brings the real things that the suites need (Chromium, an S3 server; by apt where this is root on Debian), runs
  * every suite and closes with one plain line of counts. Arguments go to vitest.
  */
 import { spawnSync } from 'node:child_process'
@@ -16,6 +16,10 @@ const needs: readonly Need[] = [
     package: 'chromium',
     paths: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
   },
+  { what: "an S3 server (Ceph's radosgw)", package: 'radosgw', paths: ['/usr/bin/radosgw'] },
+  { what: 'its monitor', package: 'ceph-mon', paths: ['/usr/bin/ceph-mon'] },
+  { what: 'its store', package: 'ceph-osd', paths: ['/usr/bin/ceph-osd'] },
+  { what: 'its tools', package: 'ceph-common', paths: ['/usr/bin/ceph'] },
 ]
 
 const root = resolve(import.meta.dirname, '..')
