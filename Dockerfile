@@ -28,6 +28,7 @@ COPY package.json README.md LICENSE CHANGELOG.md ./
 COPY config config
 COPY docs docs
 ENV NODE_ENV=production \
+  UV_THREADPOOL_SIZE=16 \
   HOST=0.0.0.0 \
   PORT=8080 \
   HALFTONE_DATA_DIR=/data \

@@ -107,6 +107,8 @@ function npm(node, npmArgs, cwd) {
 
 function handOver(node) {
   const env = {
+    // Node's four file threads are soon all reading large originals, and hits from disk wait behind them.
+    UV_THREADPOOL_SIZE: '16',
     ...process.env,
     PATH: `${dirname(node)}${delimiter}${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
   }
