@@ -24,7 +24,7 @@ import { createMetrics, type Metrics, type Samples } from './observability/metri
 import { createUrlSigner } from './signing/create-url-signer.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources, type SourceDirectory } from './sources/create-sources.ts'
-import type { ResolveHost } from './sources/guarded-connector.ts'
+import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createSourceState } from './sources/source-state.ts'
 import { encoderEpoch } from './transform/executor/encoder-epoch.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
@@ -79,7 +79,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
       metrics.event('sources', event)
       if (loudSourceEvents.has(event)) logger.warn(`source_${event}`, { source, ...fields })
     },
-    ...(options.resolveHost ? { resolveHost: options.resolveHost } : {}),
+    resolveHost: options.resolveHost ?? createHostResolver(),
   })
   const metrics = createMetrics(() => samplesOf(rendererPool, caches))
   const { deliverImage, hotLane } = wireDelivery(config, { sources, rendererPool, caches, logger, metrics })

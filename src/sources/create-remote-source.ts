@@ -8,12 +8,13 @@ import { createCachedSource, type CachedSourceEvent } from './cached-source.ts'
 import { assertDecodedPath } from './decode-path.ts'
 import { createFallbackOrigin, type FallbackEvent } from './fallback-origin.ts'
 import { createGuardedClient } from './guarded-client.ts'
-import type { ResolveHost } from './guarded-connector.ts'
 import { createHttpOrigin, createWebOrigin } from './http-origin.ts'
 import type { OriginalStore } from './original-store.ts'
 import type { RemoteOrigin } from './remote-origin.ts'
+import type { ResolveHost } from './resolve-host.ts'
 import { createS3Origin } from './s3-origin.ts'
 import type { Source } from './source.ts'
+import { assertListedHost, parseSourceUrl } from './source-url.ts'
 
 export type SourceEvent = CachedSourceEvent | FallbackEvent | 'address_refused' | 'denied_as_absent' | 'overloaded'
 
@@ -27,7 +28,7 @@ export type SourceDeps = {
   readonly via: string
   /** `fields` say which origin or address it was about. */
   readonly onEvent: (event: SourceEvent, source: string, fields: Readonly<Record<string, string>>) => void
-  readonly resolveHost?: ResolveHost
+  readonly resolveHost: ResolveHost
 }
 
 /** A source over the network: origins in their order, behind the guard, the turn-taking and the original cache. */
@@ -51,7 +52,7 @@ export function createRemoteSource(config: RemoteSourceConfig, deps: SourceDeps,
     freshness: config.freshness,
     silentFreshSeconds: config.maxAgeSeconds,
     staleWhileRevalidateSeconds: config.staleWhileRevalidateSeconds,
-    assertPath: config.kind === 'web' ? () => {} : assertDecodedPath,
+    assertPath: pathRule(config),
     takeTurn: (signal) =>
       takeTurn([ownTurns, allTurns], config.limits.totalTimeoutMs, signal, () => emit('overloaded')),
     onEvent: (event) => emit(event),
@@ -71,11 +72,17 @@ function createOrigin(origin: OriginConfig, name: string, config: RemoteSourceCo
     allowed: parseBlocks(config.allowAddresses),
     ownHosts: new Set(deps.ownHosts),
     onRefused: (fields) => emit('address_refused', fields),
-    ...(deps.resolveHost ? { resolveHost: deps.resolveHost } : {}),
+    resolveHost: deps.resolveHost,
   })
   return origin.kind === 'http'
     ? createHttpOrigin(origin, { name, client, maxBytes })
     : createWebOrigin(origin, { name, client, maxBytes })
+}
+
+/** A host that was taken off the list is refused at once, also what is kept of it. */
+function pathRule({ origins: [first] }: RemoteSourceConfig): (path: string) => void {
+  if (first.kind !== 'web') return assertDecodedPath
+  return (path) => assertListedHost(parseSourceUrl(path), first.allowHosts)
 }
 
 /** One turn of each; first the own, so that a slow source fills only its own line. */

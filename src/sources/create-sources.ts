@@ -5,6 +5,7 @@ import { createRemoteSource, type SourceDeps } from './create-remote-source.ts'
 import { decodePath } from './decode-path.ts'
 import { createFileSource } from './file-source.ts'
 import { createEmptyStore } from './original-store.ts'
+import { createHostResolver } from './resolve-host.ts'
 import type { Source } from './source.ts'
 import { decodeWebPath, rawPathBelow } from './web-path.ts'
 
@@ -26,15 +27,18 @@ export interface SourceDirectory {
 }
 
 /** For one-off work: nothing fetched is kept, and nobody watches. */
-const plainDeps: SourceDeps = {
-  store: createEmptyStore(),
-  fetching: { atOnce: 4, waiting: 0 },
-  ownHosts: [],
-  via: 'halftone',
-  onEvent: () => {},
+function plainDeps(): SourceDeps {
+  return {
+    store: createEmptyStore(),
+    fetching: { atOnce: 4, waiting: 0 },
+    ownHosts: [],
+    via: 'halftone',
+    onEvent: () => {},
+    resolveHost: createHostResolver(),
+  }
 }
 
-export function createSources(configs: readonly SourceConfig[], deps: SourceDeps = plainDeps): SourceDirectory {
+export function createSources(configs: readonly SourceConfig[], deps: SourceDeps = plainDeps()): SourceDirectory {
   const turns = createSlots({ active: deps.fetching.atOnce, waiting: deps.fetching.waiting })
   const entries = [...configs].sort(byPrecedence).map((config) => {
     const source = config.kind === 'folder' ? createFileSource(config) : createRemoteSource(config, deps, turns)

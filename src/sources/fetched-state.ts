@@ -21,6 +21,12 @@ const schema = z.object({
 /** What is known of a fetched original besides its bytes; rewritten alone when a revalidation finds nothing new. */
 export type FetchedState = z.infer<typeof schema>
 
+/** Milliseconds since the end of freshness, negative before it. A clock that was set back makes everything stale. */
+export function staleness(state: FetchedState, nowMs: number): number {
+  const ageMs = nowMs - state.checkedAtMs
+  return ageMs < 0 ? 0 : ageMs - state.freshSeconds * 1000
+}
+
 /** The states of one source: in memory while they are in use, in the store over restarts. */
 export interface FetchedStates {
   load(path: string, signal: AbortSignal): Promise<FetchedState | undefined>

@@ -5,8 +5,9 @@ import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import type { AddressBlock } from './address-guard.ts'
 import { fetchFailure } from './fetch-failure.ts'
-import { createGuardedConnector, type GuardedConnectorOptions, type ResolveHost } from './guarded-connector.ts'
+import { createGuardedConnector, type GuardedConnectorOptions } from './guarded-connector.ts'
 import { readBody } from './read-body.ts'
+import type { ResolveHost } from './resolve-host.ts'
 import { assertFetchable, assertNoDowngrade, assertWebPort, parseSourceUrl, type OwnHosts } from './source-url.ts'
 
 export type GuardedClientOptions = {
@@ -17,7 +18,7 @@ export type GuardedClientOptions = {
   readonly via: string
   /** Connections to one host. */
   readonly connections: number
-  readonly resolveHost?: ResolveHost
+  readonly resolveHost: ResolveHost
   readonly onRefused?: NonNullable<GuardedConnectorOptions['onRefused']>
 }
 
@@ -62,7 +63,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     connect: createGuardedConnector({
       allowed,
       connectTimeoutMs: limits.connectTimeoutMs,
-      ...(options.resolveHost ? { resolveHost: options.resolveHost } : {}),
+      resolveHost: options.resolveHost,
       ...(options.onRefused ? { onRefused: options.onRefused } : {}),
     }),
     connections: options.connections,

@@ -1,16 +1,13 @@
-import { lookup as systemLookup, type LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import { AppError } from '../errors.ts'
 import { judgeAddress, type AddressBlock } from './address-guard.ts'
-
-/** All addresses of a host name. Rejects with the errors of node:dns. */
-export type ResolveHost = (hostname: string) => Promise<readonly LookupAddress[]>
+import type { ResolveHost } from './resolve-host.ts'
 
 export type GuardedConnectorOptions = {
   readonly allowed: readonly AddressBlock[]
   readonly connectTimeoutMs: number
-  readonly resolveHost?: ResolveHost
+  readonly resolveHost: ResolveHost
   readonly onRefused?: (refused: { readonly host: string; readonly address: string; readonly range: string }) => void
 }
 
@@ -19,14 +16,14 @@ export type GuardedConnectorOptions = {
  * addresses that were judged are connected to, so a second answer of the resolver changes nothing (DNS rebinding).
  */
 export function createGuardedConnector(options: GuardedConnectorOptions): buildConnector.connector {
-  const { resolveHost = resolveBySystem } = options
   const judge = (host: string, address: string) => {
     const verdict = judgeAddress(address, options.allowed)
     if (!verdict.allowed) options.onRefused?.({ host, address, range: verdict.range })
     return verdict.allowed
   }
   const lookup: LookupFunction = (hostname, lookupOptions, callback) => {
-    resolveHost(hostname)
+    options
+      .resolveHost(hostname)
       .then((found) => {
         const usable = found.filter(({ address }) => judge(hostname, address))
         if (found.length > 0 && usable.length === 0) throw refused()
@@ -60,12 +57,6 @@ export function createGuardedConnector(options: GuardedConnectorOptions): buildC
 /** Once more on what the kernel says, before the first byte is sent. */
 function isJudgedWell(socket: Socket, judge: (address: string) => boolean): boolean {
   return socket.remoteAddress !== undefined && judge(socket.remoteAddress)
-}
-
-function resolveBySystem(hostname: string): Promise<LookupAddress[]> {
-  return new Promise((resolve, reject) => {
-    systemLookup(hostname, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)))
-  })
 }
 
 function refused(): AppError {

@@ -7,6 +7,11 @@ export interface OriginalStore {
   delete(key: string): Promise<void>
 }
 
+/** By content: an original under two paths, or back under an old version, is kept once. */
+export function bytesKey(version: string): string {
+  return `bytes-${version}`
+}
+
 /** For one-off work: every read is a fetch. */
 export function createEmptyStore(): OriginalStore {
   return {

@@ -1,6 +1,7 @@
 import type { OriginConfig, RemoteSourceConfig } from '../../src/config/config.ts'
 import { createRemoteSource, type SourceDeps, type SourceEvent } from '../../src/sources/create-remote-source.ts'
 import { createSlots } from '../../src/lib/slots.ts'
+import { createHostResolver } from '../../src/sources/resolve-host.ts'
 import type { OriginalStore } from '../../src/sources/original-store.ts'
 
 /** A remote source as configured, over loopback; nothing is fresh for longer than it takes to ask. */
@@ -44,6 +45,7 @@ export function openRemoteSource(config: RemoteSourceConfig, changes: Partial<So
     ownHosts: [],
     via: 'halftone-test',
     onEvent: (event) => void events.push(event),
+    resolveHost: createHostResolver(),
     ...changes,
   }
   const turns = createSlots({ active: deps.fetching.atOnce, waiting: deps.fetching.waiting })
