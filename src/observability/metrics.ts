@@ -97,21 +97,19 @@ export function createMetrics(sample: () => Samples): Metrics {
   gauge('halftone_renderers_ready', 'Renderer processes alive and ready', (samples) => samples.renderersReady)
   gauge('halftone_renderers_busy', 'Renderer processes at work', (samples) => samples.renderersBusy)
   gauge('halftone_render_queue_jobs', 'Renders waiting for a renderer', (samples) => samples.renderQueue)
-  perTier(registers, 'halftone_cache_bytes', 'Bytes kept, by tier', sample, (tier) => ({ '': tier.bytes }))
-  perTier(registers, 'halftone_cache_entries', 'Results kept, by tier', sample, (tier) => ({ '': tier.entries }))
-  perTier(
-    registers,
-    'halftone_cache_not_kept',
-    'Results that a tier lost or refused since start, by reason',
-    sample,
-    (tier) => ({
-      evicted: tier.evicted,
-      dropped: tier.dropped,
-      corrupt: tier.corrupt,
-      read_error: tier.readErrors,
-      write_error: tier.writeErrors,
-    }),
-  )
+  const tierGauge = (name: string, help: string, read: (tier: TierSamples) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['tier'],
+      registers,
+      collect() {
+        for (const [tier, samples] of Object.entries(sample().tiers)) this.set({ tier }, read(samples))
+      },
+    })
+  tierGauge('halftone_cache_bytes', 'Bytes kept, by tier', (tier) => tier.bytes)
+  tierGauge('halftone_cache_entries', 'Results kept, by tier', (tier) => tier.entries)
+  countTierLosses(registers, sample)
 
   // Children with their labels bound: looking labels up costs more than counting.
   const bound = new Map<number, ReturnType<typeof bindRequest>>()
@@ -148,23 +146,18 @@ export function createMetrics(sample: () => Samples): Metrics {
   }
 }
 
-/** A gauge for each tier and, where there are several values, for each reason. */
-function perTier(
-  registers: Registry[],
-  name: string,
-  help: string,
-  sample: () => Samples,
-  read: (tier: TierSamples) => Readonly<Record<string, number>>,
-): void {
-  new Gauge({
-    name,
-    help,
+/** The tiers count for themselves; at a scrape their counts are taken over. */
+function countTierLosses(registers: Registry[], sample: () => Samples): void {
+  new Counter({
+    name: 'halftone_cache_not_kept_total',
+    help: 'Results that a tier threw out, refused or lost, by reason',
     labelNames: ['tier', 'reason'],
     registers,
     collect() {
-      for (const [tier, samples] of Object.entries(sample().tiers)) {
-        for (const [reason, value] of Object.entries(read(samples)))
-          this.set(reason === '' ? { tier } : { tier, reason }, value)
+      this.reset()
+      for (const [tier, { evicted, dropped, corrupt, readErrors, writeErrors }] of Object.entries(sample().tiers)) {
+        const losses = { evicted, dropped, corrupt, read_error: readErrors, write_error: writeErrors }
+        for (const [reason, count] of Object.entries(losses)) this.inc({ tier, reason }, count)
       }
     },
   })
