@@ -15,6 +15,7 @@ export type Report = {
 
 /** A change below this is noise whatever the rounds say. */
 const smallestChange = 0.1
+const tooNoisy = 0.5
 
 export function figuresOf(report: Report): readonly Figure[] {
   return report.scenarios.flatMap((scenario) => scenario.figures)
@@ -26,15 +27,7 @@ export function targetTable(report: Report): string {
     const target = targets[baseId(one.id)]
     if (!target) return []
     const input = one.id.includes(':') ? ` (${one.id.slice(one.id.indexOf(':') + 1)})` : ''
-    return [
-      [
-        `${target.text}${input}`,
-        bound(target),
-        shown(one),
-        spread(one),
-        isReached(target, one.value) ? 'reached' : 'MISSED',
-      ],
-    ]
+    return [[`${target.text}${input}`, bound(target), shown(one), spread(one), verdict(target, one)]]
   })
   return table([['figure', 'target', 'reached', 'spread', 'verdict'], ...rows])
 }
@@ -56,6 +49,13 @@ export function compare(report: Report, baseline: Report): readonly string[] {
     const word = change > 0 ? 'worse' : 'better'
     return [`${word}: ${target.text}: ${shown(old)} -> ${shown(one)} (noise ${percent(noise)})`]
   })
+}
+
+/** Rounds that disagree about the answer by so much say something about the machine, not about us. */
+function verdict(target: Target, one: Figure): string {
+  const agreed = one.rounds.map((value) => isReached(target, value))
+  if (new Set(agreed).size > 1 && spreadOf(one) > tooNoisy) return 'too noisy'
+  return isReached(target, one.value) ? 'reached' : 'MISSED'
 }
 
 function bound({ atLeast, atMost }: Target): string {

@@ -22,7 +22,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'busy/idle': { text: 'p99 of memory hits, renderers busy against idle', atMost: 3 },
   'growth/1000000': { text: 'hit at 10^6 disk entries against 10^3', atMost: 1.2 },
   'soak.above-budget': { text: 'resident memory above the cache budget, 20,000 requests', atMost: 150 },
-  'soak.growth': { text: 'its growth over the last half', atMost: 15 },
+  'soak.growth': { text: 'its growth over the last half: flat', atMost: 20 },
   'start.seconds': { text: 'npm start to first picture', atMost: 2 },
 }
 

@@ -51,5 +51,16 @@ async function startOnce(bench: Bench, round: number): Promise<number> {
     }
   } finally {
     await end(child)
+    await untilGone(port)
+  }
+}
+
+/** npm ends before the server that it started. */
+async function untilGone(port: number): Promise<void> {
+  const startedMs = performance.now()
+  while (performance.now() - startedMs < giveUpMs) {
+    const isThere = await fetch(`http://127.0.0.1:${port}/-/health`).catch(() => undefined)
+    if (!isThere) return
+    await sleep(pollMs)
   }
 }
