@@ -91,7 +91,7 @@ export const settings = {
     meaning: 'Longest request target (path and query); longer ones are answered 414.',
     value: wholeNumber({ min: 256, max: 16000, unit: 'characters' }),
     default: '8000',
-    why: 'The limit of imgix; Node refuses more than 16 kB of headers anyway.',
+    why: 'The limit of imgix; there are 16 kB for the headers beside it.',
   }),
   requestTimeoutSeconds: setting({
     env: 'HALFTONE_REQUEST_TIMEOUT_SECONDS',
