@@ -145,6 +145,10 @@ export type RenderConfig = {
   readonly renderers: number
   readonly queueLength: number
   readonly deadlineMs: number
+  /** Originals that wait for a renderer. */
+  readonly queueBytes: number
+  /** What a renderer may keep of recent originals and their decoded pictures; 0 keeps nothing. */
+  readonly sharedDecodeBytes: number
   /** Resident MB above which a renderer is replaced after its job. */
   readonly memoryCeilingMB: number
   /** OS niceness of renderers, 0..19. */

@@ -96,6 +96,8 @@ function assembleRender(values: WholeValues): RenderConfig {
     renderers: optional.renderers ?? availableParallelism(),
     queueLength: values.queueLength,
     deadlineMs: milliseconds(values.renderDeadlineSeconds),
+    queueBytes: values.originalsInFlightMB * 1_000_000,
+    sharedDecodeBytes: values.sharedDecodeMB * 1_000_000,
     memoryCeilingMB: values.rendererMemoryMB,
     niceness: values.rendererNiceness,
     jemalloc: values.jemalloc,

@@ -32,7 +32,7 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
       ['Content-Type', 'application/problem+json'],
       ['Content-Length', String(body.length)],
       ['Cache-Control', errorCacheControl(error, context)],
-      ...(error.retryable ? ([['Retry-After', String(context.delivery.retryAfterSeconds)]] as const) : []),
+      ...(error.retryable ? ([['Retry-After', String(retryAfterSeconds(error, context))]] as const) : []),
       ...(error.code === 'range_not_satisfiable' ? ([['Content-Range', `bytes */${byteLength}`]] as const) : []),
       ...(error.code === 'method_not_allowed' ? ([['Allow', 'GET, HEAD']] as const) : []),
       ...varyHeader(context.negotiated),
@@ -43,6 +43,12 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
     body,
     facts: { outcome: 'error', error: error.code },
   }
+}
+
+/** As predicted where that is known, else as configured. */
+function retryAfterSeconds({ details }: AppError, { delivery }: ProblemContext): number {
+  const predicted = details['retryAfterSeconds']
+  return typeof predicted === 'number' ? predicted : delivery.retryAfterSeconds
 }
 
 /** Refusals and passing trouble are never stored; wrong requests and missing originals only briefly. */

@@ -9,7 +9,9 @@ export type RenderPlan = Extract<TransformPlan, { kind: 'render' }>
 export const quickRenderConfig: RenderConfig = {
   renderers: 2,
   queueLength: 50,
+  queueBytes: 256_000_000,
   deadlineMs: 20_000,
+  sharedDecodeBytes: 128_000_000,
   memoryCeilingMB: 1024,
   niceness: 10,
   jemalloc: 'auto',

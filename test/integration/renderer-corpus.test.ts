@@ -29,7 +29,7 @@ describe.skipIf(!isThere)('the renderers on the shared corpus', () => {
   function render(group: string, file: string, output: OutputSettings = pngOutput): Promise<RenderedImage> {
     const original = readFileSync(join(corpus, group, file))
     return pool.render(
-      { original, sourceKey: file, planFor: (metadata) => small(metadata, output) },
+      { original, sourceKey: file, sourceName: 'corpus', planFor: (metadata) => small(metadata, output) },
       new AbortController().signal,
     )
   }
@@ -119,7 +119,10 @@ describe.skipIf(!isThere)('the renderers on the shared corpus', () => {
           ...small(metadata, output),
           input: { format: metadata.format, frames: metadata.frames, scale: 1 },
         })
-        const { body } = await pool.render({ original, sourceKey: file, planFor }, new AbortController().signal)
+        const { body } = await pool.render(
+          { original, sourceKey: file, sourceName: 'corpus', planFor },
+          new AbortController().signal,
+        )
         const after = await sharp(body).metadata()
         // libwebp joins frames that have become equal, so their number may shrink; the time they take may not.
         expect(after.pages).toBeGreaterThan(1)

@@ -79,7 +79,7 @@ describe('what the planner promises, the renderers deliver', () => {
       [acceptsNone, acceptsAll].map(async (capabilities) => {
         const planFor = (metadata: Parameters<typeof planQuery>[1]) => planQuery(query, metadata, capabilities)
         const image = await pool
-          .render({ original, sourceKey: name, planFor }, new AbortController().signal)
+          .render({ original, sourceKey: name, sourceName: 'plans', planFor }, new AbortController().signal)
           .catch((error: unknown) => {
             throw new Error(`${name} failed`, { cause: error })
           })

@@ -9,4 +9,4 @@ const planFor = (metadata: Parameters<typeof planOf>[0]) => {
   setTimeout(() => console.log(JSON.stringify(pool.stats().pids)), 200)
   return planOf(metadata, [], { output })
 }
-await pool.render({ original, sourceKey: 'slow', planFor }, new AbortController().signal)
+await pool.render({ original, sourceKey: 'slow', sourceName: 'photos', planFor }, new AbortController().signal)

@@ -11,6 +11,7 @@ import { createRendererPool } from '../../src/transform/executor/renderer-pool.t
 import { fourQuarters, noise, planOf, quickRenderConfig } from '../helpers/render-fixtures.ts'
 
 const never = new AbortController().signal
+const sourceName = 'photos'
 const pools: RendererPool[] = []
 let quick: Buffer
 let slow: Buffer
@@ -32,7 +33,12 @@ function startPool(config: Partial<RenderConfig> = {}): RendererPool {
 
 function renderQuick(pool: RendererPool, sourceKey = 'quick', signal = never): Promise<RenderedImage> {
   return pool.render(
-    { original: quick, sourceKey, planFor: (metadata) => planOf(metadata, [{ op: 'resize', width: 20, height: 15 }]) },
+    {
+      original: quick,
+      sourceKey,
+      sourceName,
+      planFor: (metadata) => planOf(metadata, [{ op: 'resize', width: 20, height: 15 }]),
+    },
     signal,
   )
 }
@@ -40,7 +46,10 @@ function renderQuick(pool: RendererPool, sourceKey = 'quick', signal = never): P
 /** Tens of seconds of real encoding. */
 function renderSlow(pool: RendererPool, sourceKey = 'slow', signal = never): Promise<RenderedImage> {
   const output = { format: 'avif', quality: 60, effort: 9 } as const
-  return pool.render({ original: slow, sourceKey, planFor: (metadata) => planOf(metadata, [], { output }) }, signal)
+  return pool.render(
+    { original: slow, sourceKey, sourceName, planFor: (metadata) => planOf(metadata, [], { output }) },
+    signal,
+  )
 }
 
 async function until(isTrue: () => boolean, limitMs = 15_000): Promise<void> {
@@ -68,14 +77,14 @@ describe('rendering', () => {
   test('a passthrough returns the original itself', async () => {
     const pool = startPool()
     const planFor = () => ({ kind: 'passthrough', format: 'png', sanitize: false, width: 80, height: 60 }) as const
-    const image = await pool.render({ original: quick, sourceKey: 'a', planFor }, never)
+    const image = await pool.render({ original: quick, sourceKey: 'a', sourceName, planFor }, never)
     expect(image.body).toBe(quick)
     expect(image.contentType).toBe('image/png')
     await renderQuick(pool)
   })
 
   test('probe reads the header', async () => {
-    expect(await startPool().probe({ original: quick, sourceKey: 'a' }, never)).toMatchObject({
+    expect(await startPool().probe({ original: quick, sourceKey: 'a', sourceName }, never)).toMatchObject({
       format: 'png',
       width: 80,
     })
@@ -88,6 +97,7 @@ describe('rendering', () => {
     const failing = {
       original: quick,
       sourceKey: 'a',
+      sourceName,
       planFor: () => {
         throw new AppError('too_many_frames')
       },
@@ -96,6 +106,7 @@ describe('rendering', () => {
     const damaged = {
       original: quick.subarray(0, quick.length - 60),
       sourceKey: 'b',
+      sourceName,
       planFor: (m: RenderedImage['metadata']) => planOf(m, []),
     }
     await expect(pool.render(damaged, never)).rejects.toMatchObject({ code: 'undecodable', status: 422 })

@@ -2,18 +2,22 @@ import sharp from 'sharp'
 import { AppError } from '../../errors.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
-import type { StagePlan } from './apply-operation.ts'
-import { applyOperation } from './apply-operation.ts'
 import { withOutputColor } from './color-output.ts'
 import { decodeFailure } from './decode-failure.ts'
+import { decodeShared } from './decode-shared.ts'
 import type { Animation } from './encode.ts'
 import { encode } from './encode.ts'
 import type { DecodeLimits } from './open-original.ts'
 import { openOriginal } from './open-original.ts'
-import type { PixelSource } from './raster.ts'
+import { stageSteps } from './plan-stages.ts'
+import type { PixelSource, Raster } from './raster.ts'
 import { rasterSource, renderRaster } from './raster.ts'
 import { runStage } from './run-stage.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
+import { sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
+
+/** Where the pixels came from: straight from the original, or by way of pictures that several variants share. */
+export type Sharing = 'none' | 'built' | 'decoded' | 'drawn'
 
 /** An encoded picture; `width` and `height` are those of one frame. */
 export type ExecutedPlan = {
@@ -21,9 +25,22 @@ export type ExecutedPlan = {
   readonly width: number
   readonly height: number
   readonly frames: number
+  readonly sharing: Sharing
+}
+
+/** Pictures of this original that earlier plans left behind. They change what a plan costs, never what it gives. */
+export type SharedPictures = {
+  readonly get: (name: string) => Raster | undefined
+  readonly keep: (name: string, raster: Raster) => void
+  /** Whether more variants are expected, so that making a picture to keep pays. */
+  readonly isBuilding: boolean
+  readonly maxBytes: number
 }
 
 type RenderPlan = Extract<TransformPlan, { kind: 'render' }>
+type Original = { readonly bytes: Buffer; readonly metadata: ImageMetadata; readonly shared: SharedPictures }
+
+const nothingShared: SharedPictures = { get: () => undefined, keep: () => undefined, isBuilding: false, maxBytes: 0 }
 
 /**
  * Carries out a plan on the bytes of an original. Every metadata block of the original (EXIF, GPS, XMP, IPTC) is gone from
@@ -33,11 +50,11 @@ export async function executePlan(
   bytes: Buffer,
   metadata: ImageMetadata,
   plan: TransformPlan,
-  limits: DecodeLimits,
+  limits: DecodeLimits & { readonly shared?: SharedPictures },
 ): Promise<ExecutedPlan> {
   try {
     if (plan.kind === 'passthrough') return passThrough(bytes, metadata, plan)
-    return await render(bytes, metadata, plan, limits)
+    return await render({ bytes, metadata, shared: limits.shared ?? nothingShared }, plan, limits)
   } catch (error) {
     throw decodeFailure(error)
   }
@@ -49,46 +66,76 @@ function passThrough(
   plan: Extract<TransformPlan, { kind: 'passthrough' }>,
 ): ExecutedPlan {
   const body = plan.sanitize ? sanitizeSvg(bytes) : bytes
-  return { body, width: plan.width, height: plan.height, frames: metadata.frames }
+  return { body, width: plan.width, height: plan.height, frames: metadata.frames, sharing: 'none' }
 }
 
-async function render(
-  bytes: Buffer,
-  metadata: ImageMetadata,
-  plan: RenderPlan,
-  limits: DecodeLimits,
-): Promise<ExecutedPlan> {
-  let source = await openOriginal(bytes, metadata, plan.input, limits)
-  const steps = stageSteps(plan, source)
-  const last = steps.pop()
-  for (const step of steps) {
-    source = rasterSource(await renderRaster(await runStage(step.stage, source, step.size), step.size, source.frames))
-  }
-  const size = last?.size ?? source.size
-  const drawn = last ? await runStage(last.stage, source, last.size) : source.open()
-  const pipeline = keepsOrientationTag(metadata, plan) ? rasterSource(await renderRaster(drawn, size, 1)).open() : drawn
-  const animation = source.frames > 1 ? await animationOf(bytes, source.frames) : undefined
-  const timed = pipeline.timeout({ seconds: limits.timeoutSeconds })
+async function render(original: Original, plan: RenderPlan, limits: DecodeLimits): Promise<ExecutedPlan> {
+  const { source, sharing } = await drawShared(original, plan, limits)
+  const { size, frames } = source
+  const animation = frames > 1 ? await animationOf(original.bytes, frames) : undefined
+  const timed = source.open().timeout({ seconds: limits.timeoutSeconds })
   const picture = { animation, isFlattened: plan.operations.some(({ op }) => op === 'flatten') }
   const body = await withOutputColor(timed, plan.color, (colored) => encode(colored, plan.output, picture).toBuffer())
   if (body.length === 0) throw new AppError('internal', { cause: new Error('the encoder returned no bytes') })
-  return { body, width: size.width, height: size.height, frames: source.frames }
+  return { body, width: size.width, height: size.height, frames, sharing }
+}
+
+type Drawing = { readonly source: PixelSource; readonly sharing: Sharing }
+
+/** The finished picture, kept for further formats and qualities of it where that gives the same bytes. */
+async function drawShared(original: Original, plan: RenderPlan, limits: DecodeLimits): Promise<Drawing> {
+  const { metadata, shared } = original
+  const name = sharedDrawingOf(metadata, plan)
+  const kept = name === undefined ? undefined : shared.get(name)
+  if (kept) return { source: rasterSource(kept), sharing: 'drawn' }
+  const drawing = await draw(original, plan, limits)
+  if (name === undefined || !shared.isBuilding) return drawing
+  const raster = await renderRaster(drawing.source.open(), drawing.source.size, 1)
+  shared.keep(name, raster)
+  return { ...drawing, source: rasterSource(raster) }
+}
+
+async function draw(original: Original, plan: RenderPlan, limits: DecodeLimits): Promise<Drawing> {
+  const opened = await openShared(original, plan, limits)
+  let { source } = opened
+  const steps = stageSteps(plan, source.size)
+  const last = steps.pop()
+  for (const { stage, size } of steps) {
+    source = rasterSource(await renderRaster(await runStage(stage, source, size), size, source.frames))
+  }
+  const size = last?.size ?? source.size
+  const drawn = last ? await runStage(last.stage, source, size) : source.open()
+  if (keepsOrientationTag(original.metadata, plan)) {
+    return { ...opened, source: rasterSource(await renderRaster(drawn, size, 1)) }
+  }
+  return { ...opened, source: { open: () => drawn, size, frames: source.frames, raster: undefined } }
+}
+
+/** The original as the first stage wants it: from a decode that is kept, or that is worth keeping, or from its bytes. */
+async function openShared(original: Original, plan: RenderPlan, limits: DecodeLimits): Promise<Drawing> {
+  const { bytes, metadata, shared } = original
+  const decode = sharedDecodeOf(metadata, plan, shared.maxBytes)
+  const kept = decode && shared.get(decode.name)
+  const built =
+    decode && !kept && shared.isBuilding ? await decodeShared(original, plan.input, decode, limits) : undefined
+  if (decode && built) shared.keep(decode.name, built)
+  const raster = kept ?? built
+  if (!raster) return { source: await openOriginal(bytes, metadata, plan.input, limits), sharing: 'none' }
+  const { width, height } = metadata
+  const isWhole = decode?.shrink === 1
+  // Stages reckon in px of the original, also when the decoder has shrunk it: what follows is a resize to a given size.
+  const source = {
+    open: rasterSource(raster).open,
+    size: { width, height },
+    frames: 1,
+    raster: isWhole ? raster : undefined,
+  }
+  return { source, sharing: kept ? 'decoded' : 'built' }
 }
 
 /** libheif turns the EXIF tag that the pixels still carry into a rotation of the AVIF: they must come without one. */
 function keepsOrientationTag(metadata: ImageMetadata, plan: RenderPlan): boolean {
   return plan.output.format === 'avif' && metadata.orientation !== 1
-}
-
-/** The stages of a plan, each with the size it leads to. */
-function stageSteps(plan: RenderPlan, source: PixelSource) {
-  let stagePlan: StagePlan = { stages: [], size: source.size }
-  const sizes = new Map<number, PixelSource['size']>()
-  for (const operation of plan.operations) {
-    stagePlan = applyOperation(operation, stagePlan)
-    sizes.set(stagePlan.stages.length - 1, stagePlan.size)
-  }
-  return stagePlan.stages.map((stage, index) => ({ stage, size: sizes.get(index) ?? source.size }))
 }
 
 async function animationOf(bytes: Buffer, frames: number): Promise<Animation> {

@@ -21,6 +21,21 @@ export const executorLimits = {
   svgStyleLength: 2_000_000,
   /** Elements inside one another in an SVG. */
   svgDepth: 512,
+  /** How long a renderer keeps what it decoded: a page asks for all widths of its pictures within a few seconds. */
+  keptPictureMs: 10_000,
+  /** Sources whose header and last use the front remembers, and pictures it knows to be warm in one renderer. */
+  rememberedSources: 2_000,
+  warmPicturesPerRenderer: 200,
+  /** Share of its wait that is taken off a job's cost: at 0.25 a job is overtaken only by those that come within four times its cost. */
+  agingRate: 0.25,
+  /** A free renderer that leaves waiting jobs to a warm one looks again after this time. */
+  secondThoughtMs: 25,
+  /** `Retry-After` of refused jobs stays between these. */
+  minRetryAfterSeconds: 1,
+  maxRetryAfterSeconds: 60,
+  /** Weight of the newest render when predictions are corrected, and how far the correction may go. */
+  correctionWeight: 0.1,
+  maxCorrection: 20,
   /** Decoding a HEIC takes 16 bytes a pixel at its peak (measured), most of it in wasm, which no heap setting bounds: 1 GB. */
   heicMaxPixels: 64_000_000,
 } as const

@@ -3,38 +3,56 @@ import { AppError } from '../../errors.ts'
 import { executorLimits } from './executor-limits.ts'
 import type { Job, KillReason, Ticket } from './job-ticket.ts'
 import { guardRun, submitJob } from './job-ticket.ts'
+import type { Placement } from './place-job.ts'
+import { costMovedTo, costOn, warmCostOn } from './place-job.ts'
 import type { RefusedSources } from './refused-sources.ts'
+import type { RenderQueue } from './render-queue.ts'
+import { createRenderQueue, workBefore } from './render-queue.ts'
 import type { RendererProcess } from './renderer-process.ts'
 import { RendererDied } from './renderer-process.ts'
 import type { RendererEvent, RendererLog, RendererSlots } from './renderer-slots.ts'
+import type { WarmRenderers } from './warm-renderers.ts'
 
 export type DispatcherOptions = {
   readonly config: RenderConfig
-  readonly slots: Pick<RendererSlots, 'take' | 'release'>
+  readonly slots: Pick<RendererSlots, 'idle' | 'take' | 'release'>
   readonly refusedSources: RefusedSources
+  readonly warmRenderers: Pick<WarmRenderers, 'isWarm'>
   readonly log: RendererLog
   readonly onEvent: (event: RendererEvent) => void
 }
 
-/** Admission: a bounded queue before the renderers, deadlines, one more try after a crash. */
+/** Admission by predicted cost: a bounded queue before the renderers, deadlines, one more try after a crash. */
 export interface JobDispatcher {
   submit<Value>(job: Job<Value>, signal: AbortSignal): Promise<Value>
   /** Gives free renderers to waiting jobs. */
   dispatch(): void
+  /** The header of this original has become known: jobs that wait for it are predicted anew. */
+  reforecast(sourceKey: string): void
   counts(): { readonly running: number; readonly queued: number }
   /** Refuses new jobs; resolves when all admitted ones have ended. When the signal fires, those that are left are refused too. */
   drain(signal: AbortSignal): Promise<void>
 }
 
+type Run = {
+  readonly renderer: RendererProcess
+  readonly startedAtMs: number
+  /** Undefined when its original was not known then. */
+  readonly costMs: number | undefined
+}
+
 type Dispatch = DispatcherOptions & {
-  readonly queue: Ticket[]
-  readonly running: Set<Ticket>
+  readonly queue: RenderQueue<Ticket>
+  readonly running: Map<Ticket, Run>
   /** Set while draining. */
   closing: { readonly whenEmpty: () => void } | undefined
+  /** Set while a renderer is free and yet jobs wait, for another one that suits them better. */
+  secondThought: NodeJS.Timeout | undefined
 }
 
 export function createJobDispatcher(options: DispatcherOptions): JobDispatcher {
-  const state: Dispatch = { ...options, queue: [], running: new Set(), closing: undefined }
+  const queue = createRenderQueue<Ticket>({ agingRate: executorLimits.agingRate })
+  const state: Dispatch = { ...options, queue, running: new Map(), closing: undefined, secondThought: undefined }
   const admission = {
     admit: (ticket: Ticket) => admit(state, ticket),
     leaveQueue: (ticket: Ticket) => leaveQueue(state, ticket),
@@ -43,16 +61,27 @@ export function createJobDispatcher(options: DispatcherOptions): JobDispatcher {
   return {
     submit: (job, signal) => submitJob(job, signal, admission),
     dispatch: () => dispatch(state),
-    counts: () => ({ running: state.running.size, queued: state.queue.length }),
-    async drain(signal) {
-      const { promise: empty, resolve: whenEmpty } = Promise.withResolvers<void>()
-      state.closing = { whenEmpty }
-      signal.addEventListener('abort', () => whenEmpty(), { once: true })
-      if (signal.aborted) whenEmpty()
-      notifyEmpty(state)
-      await empty
-      for (const ticket of [...state.queue.splice(0), ...state.running]) ticket.reject(new AppError('shutting_down'))
+    reforecast(sourceKey) {
+      const waiting = queue.entries().filter((ticket) => ticket.sourceKey === sourceKey)
+      for (const ticket of [...waiting, ...state.running.keys()]) if (!ticket.forecast().isKnown) ticket.reforecast()
+      if (waiting.length > 0) dispatch(state)
     },
+    counts: () => ({ running: state.running.size, queued: queue.entries().length }),
+    drain: (signal) => drain(state, signal),
+  }
+}
+
+async function drain(state: Dispatch, signal: AbortSignal): Promise<void> {
+  const { promise: empty, resolve: whenEmpty } = Promise.withResolvers<void>()
+  state.closing = { whenEmpty }
+  signal.addEventListener('abort', () => whenEmpty(), { once: true })
+  if (signal.aborted) whenEmpty()
+  notifyEmpty(state)
+  await empty
+  const left = [...state.queue.entries(), ...state.running.keys()]
+  for (const ticket of left) {
+    state.queue.remove(ticket)
+    ticket.reject(new AppError('shutting_down'))
   }
 }
 
@@ -62,24 +91,105 @@ function admit(state: Dispatch, ticket: Ticket): void {
   if (state.refusedSources.isRefused(ticket.sourceKey, Date.now())) throw new AppError('render_refused')
   queue.push(ticket)
   dispatch(state)
-  if (queue.length <= config.queueLength) return
-  leaveQueue(state, ticket)
-  throw new AppError('overloaded', { details: { queueLength: config.queueLength } })
+  if (state.running.has(ticket)) return
+  refuseHopeless(state, ticket)
+  const bounds = { maxEntries: config.queueLength, maxBytes: config.queueBytes }
+  for (let excess = queue.excess(bounds); excess; excess = queue.excess(bounds)) {
+    queue.remove(excess)
+    state.onEvent('refused_for_room')
+    excess.reject(overloaded(state))
+  }
+}
+
+/** What cannot be done before a deadline has passed is refused at once; with nobody before it, a job is always tried. */
+function refuseHopeless(state: Dispatch, ticket: Ticket): void {
+  const { queue, config } = state
+  const before = workBefore(queue.entries(), ticket, executorLimits.agingRate)
+  const waitMs = before / config.renderers + nextFreeMs(state)
+  if (waitMs === 0 || waitMs + ticket.costMs() <= config.deadlineMs) return
+  queue.remove(ticket)
+  state.onEvent('refused_for_cost')
+  throw overloaded(state)
+}
+
+function overloaded(state: Dispatch): AppError {
+  const { minRetryAfterSeconds, maxRetryAfterSeconds } = executorLimits
+  const waiting = state.queue.entries().reduce((sum, ticket) => sum + ticket.costMs(), 0)
+  const seconds = Math.ceil((waiting / state.config.renderers + nextFreeMs(state)) / 1000)
+  const retryAfterSeconds = Math.min(maxRetryAfterSeconds, Math.max(minRetryAfterSeconds, seconds))
+  return new AppError('overloaded', { details: { queueLength: state.config.queueLength, retryAfterSeconds } })
+}
+
+/** Until the first renderer is predicted to be free. */
+function nextFreeMs(state: Dispatch): number {
+  if (state.running.size < state.config.renderers) return 0
+  return Math.min(...[...state.running].map(([ticket, run]) => remainingMs(state, ticket, run)))
+}
+
+/** Nothing runs longer than its deadline, or much longer than somebody waits for it; what is late is believed to stay late. */
+function remainingMs({ config }: Dispatch, ticket: Ticket, run: Run): number {
+  const elapsedMs = performance.now() - run.startedAtMs
+  const limitMs = ticket.isSettled() ? executorLimits.abandonedGraceMs : config.deadlineMs - elapsedMs
+  return Math.max(0, Math.min(Math.abs((run.costMs ?? ticket.costMs()) - elapsedMs), limitMs))
 }
 
 function leaveQueue(state: Dispatch, ticket: Ticket): void {
-  const index = state.queue.indexOf(ticket)
-  if (index !== -1) state.queue.splice(index, 1)
+  state.queue.remove(ticket)
   notifyEmpty(state)
 }
 
+/** Each free renderer picks what suits it, until none finds anything. */
 function dispatch(state: Dispatch): void {
-  while (state.queue.length > 0) {
-    const renderer = state.slots.take()
-    const ticket = renderer && state.queue.shift()
-    if (!renderer || !ticket) return
-    state.running.add(ticket)
-    void runTicket(state, ticket, renderer)
+  const { queue, slots } = state
+  clearTimeout(state.secondThought)
+  for (let hasPicked = true; hasPicked && queue.entries().length > 0;) {
+    hasPicked = false
+    for (const renderer of [...slots.idle()]) hasPicked = pickFor(state, renderer) || hasPicked
+  }
+  if (queue.entries().length === 0 || slots.idle().length === 0) return
+  state.secondThought = setTimeout(() => dispatch(state), executorLimits.secondThoughtMs).unref()
+}
+
+function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
+  const placement = placementOf(state)
+  const unread = headersBeingRead(state)
+  const pickBy = (costOf: typeof costOn) =>
+    state.queue.pick((entry) => {
+      const isBeingRead = !entry.forecast().isKnown && unread.has(entry.sourceKey)
+      return isBeingRead ? undefined : costOf(entry, renderer, placement)
+    })
+  const ticket = pickBy(costOn) ?? pickBy(costMovedTo)
+  if (!ticket) return false
+  const costMs = ticket.forecast().isKnown ? (costOn(ticket, renderer, placement) ?? ticket.costMs()) : undefined
+  state.slots.take(renderer)
+  state.running.set(ticket, { renderer, startedAtMs: performance.now(), costMs })
+  void runTicket(state, ticket, renderer)
+  return true
+}
+
+/** Originals whose header a renderer is about to tell: other jobs for them wait for that, and are then placed well. */
+function headersBeingRead(state: Dispatch): ReadonlySet<string> {
+  const unread = [...state.running.keys()].filter((ticket) => !ticket.forecast().isKnown)
+  return new Set(unread.map((ticket) => ticket.sourceKey))
+}
+
+function placementOf(state: Dispatch): Placement<RendererProcess> {
+  const { isWarm } = state.warmRenderers
+  const runOf = new Map([...state.running].map(([ticket, run]) => [run.renderer, [ticket, run] as const]))
+  const known = new Map<RendererProcess, number>()
+  const backlogMs = (renderer: RendererProcess): number => {
+    const run = runOf.get(renderer)
+    const waiting = state.queue.entries().map((ticket) => warmCostOn(ticket, renderer, isWarm) ?? 0)
+    return waiting.reduce((sum, ms) => sum + ms, run ? remainingMs(state, ...run) : 0)
+  }
+  return {
+    renderers: [...runOf.keys(), ...state.slots.idle()],
+    isWarm,
+    backlogMs(renderer) {
+      const ms = known.get(renderer) ?? backlogMs(renderer)
+      known.set(renderer, ms)
+      return ms
+    },
   }
 }
 
@@ -107,7 +217,7 @@ function afterDeath(state: Dispatch, ticket: Ticket, killedFor: KillReason | und
   ticket.attempts++
   state.log('warn', 'render_crashed', { sourceKey: ticket.sourceKey, attempt: ticket.attempts })
   if (ticket.attempts < executorLimits.attemptsPerJob) {
-    state.queue.unshift(ticket)
+    state.queue.push(ticket)
     return ticket.limitWait()
   }
   state.refusedSources.refuse(ticket.sourceKey, Date.now())
@@ -116,5 +226,5 @@ function afterDeath(state: Dispatch, ticket: Ticket, killedFor: KillReason | und
 }
 
 function notifyEmpty({ queue, running, closing }: Dispatch): void {
-  if (queue.length === 0 && running.size === 0) closing?.whenEmpty()
+  if (queue.entries().length === 0 && running.size === 0) closing?.whenEmpty()
 }

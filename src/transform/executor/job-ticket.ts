@@ -1,18 +1,40 @@
 import { AppError, toAppError } from '../../errors.ts'
 import { executorLimits } from './executor-limits.ts'
+import type { QueueEntry } from './render-queue.ts'
 import type { RendererProcess } from './renderer-process.ts'
 import type { RendererEvent } from './renderer-slots.ts'
 
+/** What is predicted of a job, ms; each less than the one before it. */
+export type Forecast = {
+  /** Whether the header of the original is known; until then only its length speaks. */
+  readonly isKnown: boolean
+  readonly coldMs: number
+  /** On a renderer that has kept `decode`, undefined when this job cannot start from one. */
+  readonly decodedMs: number
+  readonly decode: string | undefined
+  /** On a renderer that has kept `drawing`. */
+  readonly drawnMs: number
+  readonly drawing: string | undefined
+}
+
 export type Job<Value> = {
   readonly sourceKey: string
+  readonly sourceName: string
+  /** Bytes it holds while it waits. */
+  readonly bytes: number
+  /** Asked again when more is known of the original. */
+  readonly forecast: () => Forecast
   /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
   readonly perform: (renderer: RendererProcess, queueMs: number) => Promise<Value>
 }
 
 /** A job on its way: in the queue or on a renderer, with somebody waiting or not any more. */
-export type Ticket = {
+export type Ticket = QueueEntry & {
   readonly sourceKey: string
   readonly signal: AbortSignal
+  readonly forecast: () => Forecast
+  /** Predicts anew. */
+  readonly reforecast: () => void
   /** Runs one attempt and settles the waiter, unless the renderer dies (then it throws RendererDied). */
   readonly attempt: (renderer: RendererProcess) => Promise<void>
   readonly reject: (error: unknown) => void
@@ -36,6 +58,7 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
   const queuedAtMs = performance.now()
   let queueTimer: NodeJS.Timeout | undefined
   let isSettled = false
+  let forecast = job.forecast()
   const settle = (act: () => void): void => {
     if (isSettled) return
     isSettled = true
@@ -50,6 +73,12 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
   const onAbort = (): void => leave(signal.reason)
   const ticket: Ticket = {
     sourceKey: job.sourceKey,
+    sourceName: job.sourceName,
+    bytes: job.bytes,
+    queuedAtMs,
+    costMs: () => forecast.coldMs,
+    forecast: () => forecast,
+    reforecast: () => void (forecast = job.forecast()),
     signal,
     async attempt(renderer) {
       clearTimeout(queueTimer)

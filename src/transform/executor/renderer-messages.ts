@@ -1,19 +1,29 @@
 import type { AppError, ErrorCode, ErrorDetails } from '../../errors.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
+import type { Sharing } from './execute-plan.ts'
 
 /** What a renderer is told once, on its command line (as JSON); nothing in it is secret. */
-export type RendererSettings = { readonly maxPixels: number; readonly timeoutSeconds: number }
+export type RendererSettings = {
+  readonly maxPixels: number
+  readonly timeoutSeconds: number
+  /** Bytes of originals and decoded pictures it may keep for further variants; 0 keeps none. */
+  readonly sharedBytes: number
+  readonly keptPictureMs: number
+}
 
-/** Front to renderer. A job is `probe`, then `plan` or `drop`; the original crosses once. */
+/** Front to renderer. A job is `recall` or `probe`, then `plan` or `drop`; an original that is recalled does not cross again. */
 export type RendererRequest =
-  | { readonly kind: 'probe'; readonly original: Buffer }
-  | { readonly kind: 'plan'; readonly plan: TransformPlan }
+  | { readonly kind: 'recall'; readonly sourceKey: string }
+  | { readonly kind: 'probe'; readonly sourceKey: string; readonly original: Buffer }
+  /** `isShared`: more variants of this original are expected, keep what they can start from. */
+  | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly isShared: boolean }
   | { readonly kind: 'drop' }
 
-/** Renderer to front. `ready` comes once, unasked; `drop` is not answered. */
+/** Renderer to front. `ready` comes once, unasked; `drop` is not answered; `unknown` says that the original is forgotten. */
 export type RendererReply =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'unknown' }
   | { readonly kind: 'probed'; readonly metadata: ImageMetadata; readonly probeMs: number }
   | {
       readonly kind: 'rendered'
@@ -21,6 +31,7 @@ export type RendererReply =
       readonly width: number
       readonly height: number
       readonly frames: number
+      readonly sharing: Sharing
       readonly renderMs: number
       readonly rssBytes: number
     }

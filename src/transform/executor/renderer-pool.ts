@@ -1,39 +1,20 @@
 import type { RenderConfig } from '../../config/config.ts'
-import { AppError } from '../../errors.ts'
-import type { InputFormat, OutputFormat } from '../image/formats.ts'
-import { inputContentTypes, outputFormats } from '../image/formats.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
-import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
+import { forecastPlan, forecastUnknown, kindOf } from './forecast-job.ts'
 import { createJobDispatcher } from './job-dispatcher.ts'
+import type { Forecast, Job } from './job-ticket.ts'
+import type { PerformDeps, RenderedImage, RenderJob } from './perform-render.ts'
+import { performProbe, performRender } from './perform-render.ts'
+import { createCostCorrection } from './predict-cost.ts'
 import { createRefusedSources } from './refused-sources.ts'
-import type { RendererReply } from './renderer-messages.ts'
-import type { RendererProcess } from './renderer-process.ts'
 import type { RendererEvent, RendererLog } from './renderer-slots.ts'
-import { createRendererSlots } from './renderer-slots.ts'
+import { createRendererSlots, rendererEvents } from './renderer-slots.ts'
+import { createSourceMemory } from './source-memory.ts'
+import { createWarmRenderers } from './warm-renderers.ts'
 
+export type { RenderedImage, RenderJob } from './perform-render.ts'
 export type { RendererEvent, RendererLog } from './renderer-slots.ts'
-
-/** A finished picture with all that is known about how it came about; sizes in px of one frame. */
-export type RenderedImage = {
-  readonly body: Buffer
-  readonly contentType: string
-  readonly format: OutputFormat | InputFormat
-  readonly width: number
-  readonly height: number
-  readonly frames: number
-  readonly metadata: ImageMetadata
-  readonly plan: TransformPlan
-  readonly timings: { readonly queueMs: number; readonly probeMs: number; readonly renderMs: number }
-}
-
-export type RenderJob = {
-  readonly original: Buffer
-  /** Names the source version; one that kills two renderers is refused under this key for `refuseSeconds`. */
-  readonly sourceKey: string
-  /** Pure; called once the header is known. Its errors end the job and leave the renderer alone. */
-  readonly planFor: (metadata: ImageMetadata) => TransformPlan
-}
 
 export type RendererPoolStats = {
   readonly renderers: number
@@ -47,9 +28,9 @@ export type RendererPoolStats = {
 /** The renderers and the queue before them. */
 export interface RendererPool {
   /**
-   * Probes, plans and renders one original. Throws AppErrors: `overloaded` (queue full, or waited longer than a deadline),
-   * `shutting_down`, `render_too_slow`, `render_refused`, those of probing, planning and decoding; and the signal's
-   * reason when it fires, which frees the place in the queue at once.
+   * Probes, plans and renders one original. Throws AppErrors: `overloaded` (no room in the queue, or no hope of being done within a
+   * deadline; `details.retryAfterSeconds` says when there may be), `shutting_down`, `render_too_slow`, `render_refused`, those of
+   * probing, planning and decoding; and the signal's reason when it fires, which frees the place in the queue at once.
    */
   render(job: RenderJob, signal: AbortSignal): Promise<RenderedImage>
   /** Reads the header only. Throws as `render`. */
@@ -65,113 +46,81 @@ export type RendererPoolOptions = {
   readonly onEvent?: (event: RendererEvent) => void
 }
 
+const clock = { keepMs: executorLimits.keptPictureMs, nowMs: () => performance.now() }
+
 /** Starts the configured number of renderers at once and returns without waiting for them; early jobs queue. */
 export function createRendererPool({ config, log, onEvent }: RendererPoolOptions): RendererPool {
+  const { refuseSeconds, sharedDecodeBytes: sharedBytes, deadlineMs } = config
   const refusedSources = createRefusedSources({
-    refuseMs: config.refuseSeconds * 1000,
+    refuseMs: refuseSeconds * 1000,
     maxEntries: executorLimits.refusedSources,
   })
-  const events: Record<RendererEvent, number> = {
-    started: 0,
-    start_failed: 0,
-    died: 0,
-    recycled: 0,
-    deadline_killed: 0,
-    abandoned_killed: 0,
-    source_refused: 0,
-  }
-  const count = (event: RendererEvent): void => {
-    events[event]++
-    onEvent?.(event)
-  }
+  const { events, count } = createEventCounts(onEvent)
+  const warmRenderers = createWarmRenderers(clock)
   const slots = createRendererSlots({ config, log, onEvent: count, onIdle: () => dispatcher.dispatch() })
-  const dispatcher = createJobDispatcher({ config, slots, refusedSources, log, onEvent: count })
+  const dispatcher = createJobDispatcher({ config, slots, refusedSources, warmRenderers, log, onEvent: count })
+  const deps: PerformDeps = {
+    memory: createSourceMemory({ ...clock, maxEntries: executorLimits.rememberedSources }),
+    correction: createCostCorrection(),
+    warmRenderers,
+    sharedBytes,
+    onEvent: count,
+    onHeaderRead: (sourceKey) => dispatcher.reforecast(sourceKey),
+  }
+  async function submit<Value>(job: Job<Value>, signal: AbortSignal): Promise<Value> {
+    deps.memory.enter(job.sourceKey)
+    try {
+      return await dispatcher.submit(job, signal)
+    } finally {
+      deps.memory.leave(job.sourceKey)
+    }
+  }
   return {
-    render: (job, signal) =>
-      dispatcher.submit(
-        { sourceKey: job.sourceKey, perform: (renderer, queueMs) => performRender(job, renderer, queueMs) },
-        signal,
-      ),
-    probe: (job, signal) =>
-      dispatcher.submit(
-        { sourceKey: job.sourceKey, perform: (renderer) => performProbe(job.original, renderer) },
-        signal,
-      ),
+    render(job, signal) {
+      const perform: Job<RenderedImage>['perform'] = (renderer, queueMs) =>
+        performRender(job, renderer, { ...deps, queueMs })
+      return submit({ ...describe(job), forecast: () => forecastOf(job, deps), perform }, signal)
+    },
+    probe(job, signal) {
+      const forecast = () => forecastUnknown(0)
+      return submit({ ...describe(job), forecast, perform: (renderer) => performProbe(job, renderer, deps) }, signal)
+    },
     stats() {
       const { ready, pids } = slots.counts()
-      return {
-        renderers: ready,
-        ...dispatcher.counts(),
-        refusedSources: refusedSources.size,
-        pids,
-        events: { ...events },
-      }
+      const { size } = refusedSources
+      return { renderers: ready, ...dispatcher.counts(), refusedSources: size, pids, events: { ...events } }
     },
     async close(signal) {
-      const limit = AbortSignal.timeout(config.deadlineMs)
+      const limit = AbortSignal.timeout(deadlineMs)
       await dispatcher.drain(signal ? AbortSignal.any([signal, limit]) : limit)
       await slots.close()
     },
   }
 }
 
-async function performProbe(original: Buffer, renderer: RendererProcess): Promise<ImageMetadata> {
-  const { metadata } = expectReply('probed', await renderer.ask({ kind: 'probe', original }))
-  renderer.tell({ kind: 'drop' })
-  return metadata
-}
-
-async function performRender(job: RenderJob, renderer: RendererProcess, queueMs: number): Promise<RenderedImage> {
-  const { metadata, probeMs } = expectReply('probed', await renderer.ask({ kind: 'probe', original: job.original }))
-  const plan = planOrDrop(job, metadata, renderer)
-  const timings = { queueMs, probeMs, renderMs: 0 }
-  if (plan.kind === 'passthrough' && !plan.sanitize) {
-    renderer.tell({ kind: 'drop' })
-    const { width, height } = plan
-    return {
-      ...typeOf(plan),
-      body: job.original,
-      width,
-      height,
-      frames: metadata.frames,
-      metadata,
-      plan,
-      timings,
-    }
+function createEventCounts(onEvent: RendererPoolOptions['onEvent']) {
+  const events = Object.fromEntries(rendererEvents.map((event) => [event, 0])) as Record<RendererEvent, number>
+  const count = (event: RendererEvent): void => {
+    events[event]++
+    onEvent?.(event)
   }
-  const reply = expectReply('rendered', await renderer.ask({ kind: 'plan', plan }))
-  const { width, height, frames, renderMs } = reply
-  const body = Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength)
-  return { ...typeOf(plan), body, width, height, frames, metadata, plan, timings: { ...timings, renderMs } }
+  return { events, count }
 }
 
-function planOrDrop(job: RenderJob, metadata: ImageMetadata, renderer: RendererProcess): TransformPlan {
+function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {
+  return { sourceKey, sourceName, bytes: original.length }
+}
+
+function forecastOf(job: RenderJob, { memory, correction, sharedBytes }: PerformDeps): Forecast {
+  const { sourceKey, original } = job
+  const metadata = memory.metadataOf(sourceKey)
+  if (!metadata) return forecastUnknown(original.length)
   try {
-    return job.planFor(metadata)
-  } catch (error) {
-    renderer.tell({ kind: 'drop' })
-    throw error
+    const plan = job.planFor(metadata)
+    const factor = correction.factor(kindOf(metadata, plan))
+    return forecastPlan({ sourceKey, metadata }, plan, { factor, sharedBytes })
+  } catch {
+    // It will fail as soon as it is performed, which costs next to nothing.
+    return { ...forecastUnknown(0), isKnown: true }
   }
-}
-
-function expectReply<Kind extends RendererReply['kind']>(
-  kind: Kind,
-  reply: RendererReply,
-): Extract<RendererReply, { kind: Kind }> {
-  if (reply.kind === 'failed') {
-    const { code, detail, details, reason } = reply.failure
-    throw new AppError(code, {
-      ...(detail === undefined ? {} : { detail }),
-      details,
-      cause: reason && new Error(reason),
-    })
-  }
-  if (reply.kind !== kind)
-    throw new AppError('internal', { cause: new Error(`renderer answered ${reply.kind}, not ${kind}`) })
-  return reply as Extract<RendererReply, { kind: Kind }>
-}
-
-function typeOf(plan: TransformPlan): Pick<RenderedImage, 'format' | 'contentType'> {
-  if (plan.kind === 'passthrough') return { format: plan.format, contentType: inputContentTypes[plan.format] }
-  return { format: plan.output.format, contentType: outputFormats[plan.output.format].contentType }
 }

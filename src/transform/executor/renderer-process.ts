@@ -73,6 +73,8 @@ function forkRenderer(config: RenderConfig): ChildProcess {
   const settings: RendererSettings = {
     maxPixels: config.maxPixels,
     timeoutSeconds: Math.ceil(config.deadlineMs / 1000),
+    sharedBytes: config.sharedDecodeBytes,
+    keptPictureMs: executorLimits.keptPictureMs,
   }
   return fork(fileURLToPath(new URL(`./renderer${extension}`, self)), [JSON.stringify(settings)], {
     env: rendererEnvironment(config.jemalloc),

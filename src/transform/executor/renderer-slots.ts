@@ -10,8 +10,25 @@ export type RendererLog = (
 ) => void
 
 /** What happened to a renderer, for metrics. */
-export type RendererEvent =
-  'started' | 'start_failed' | 'died' | 'recycled' | 'deadline_killed' | 'abandoned_killed' | 'source_refused'
+export const rendererEvents = [
+  'started',
+  'start_failed',
+  'died',
+  'recycled',
+  'deadline_killed',
+  'abandoned_killed',
+  'source_refused',
+  /** A job was refused because it could not have been done in time, or because the queue was full. */
+  'refused_for_cost',
+  'refused_for_room',
+  /** The original did not have to be sent again. */
+  'original_recalled',
+  /** A decode or drawing was made to be kept, and taken from what was kept. */
+  'shared_built',
+  'shared_decode_hit',
+  'shared_drawing_hit',
+] as const
+export type RendererEvent = (typeof rendererEvents)[number]
 
 export type SlotsOptions = {
   readonly config: RenderConfig
@@ -23,8 +40,10 @@ export type SlotsOptions = {
 
 /** Keeps the configured number of renderers alive and knows which of them are free. */
 export interface RendererSlots {
-  /** A free renderer, now taken; undefined when there is none. */
-  take(): RendererProcess | undefined
+  /** The free ones, the longest free first. */
+  idle(): readonly RendererProcess[]
+  /** Takes a free renderer. */
+  take(renderer: RendererProcess): void
   /** Gives a renderer back; one that has grown above the memory ceiling is replaced. */
   release(renderer: RendererProcess): void
   counts(): { readonly ready: number; readonly pids: readonly number[] }
@@ -57,7 +76,8 @@ export function createRendererSlots(options: SlotsOptions): RendererSlots {
   }
   for (let index = 0; index < options.config.renderers; index++) start(state)
   return {
-    take: () => state.idle.shift(),
+    idle: () => state.idle,
+    take: (renderer) => remove(state.idle, renderer),
     release: (renderer) => release(state, renderer),
     counts: () => ({ ready: state.ready.size, pids: [...state.alive].flatMap((renderer) => renderer.pid ?? []) }),
     async close() {

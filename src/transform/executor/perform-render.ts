@@ -1,0 +1,202 @@
+import { AppError } from '../../errors.ts'
+import type { InputFormat, OutputFormat } from '../image/formats.ts'
+import { inputContentTypes, outputFormats } from '../image/formats.ts'
+import type { ImageMetadata } from '../image/image-metadata.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
+import type { Sharing } from './execute-plan.ts'
+import { kindOf, forecastPlan, pictureOf } from './forecast-job.ts'
+import type { Forecast } from './job-ticket.ts'
+import type { CostCorrection } from './predict-cost.ts'
+import type { RendererReply } from './renderer-messages.ts'
+import type { RendererProcess } from './renderer-process.ts'
+import type { RendererEvent } from './renderer-slots.ts'
+import type { SourceMemory } from './source-memory.ts'
+import type { WarmRenderers } from './warm-renderers.ts'
+
+/** A finished picture with all that is known about how it came about; sizes in px of one frame. */
+export type RenderedImage = {
+  readonly body: Buffer
+  readonly contentType: string
+  readonly format: OutputFormat | InputFormat
+  readonly width: number
+  readonly height: number
+  readonly frames: number
+  readonly metadata: ImageMetadata
+  readonly plan: TransformPlan
+  readonly timings: { readonly queueMs: number; readonly probeMs: number; readonly renderMs: number }
+}
+
+export type RenderJob = {
+  readonly original: Buffer
+  /** Names the source version; one that kills two renderers is refused under this key for `refuseSeconds`. */
+  readonly sourceKey: string
+  /** The configured source: sources share the renderers fairly. */
+  readonly sourceName: string
+  /** Pure; called once the header is known. Its errors end the job and leave the renderer alone. */
+  readonly planFor: (metadata: ImageMetadata) => TransformPlan
+}
+
+export type PerformDeps = {
+  readonly memory: SourceMemory
+  readonly warmRenderers: WarmRenderers
+  readonly correction: CostCorrection
+  readonly sharedBytes: number
+  readonly onEvent: (event: RendererEvent) => void
+  readonly onHeaderRead: (sourceKey: string) => void
+}
+
+const original = 'original'
+
+const sharingEvents: Readonly<Record<Sharing, RendererEvent | undefined>> = {
+  none: undefined,
+  built: 'shared_built',
+  decoded: 'shared_decode_hit',
+  drawn: 'shared_drawing_hit',
+}
+
+/** The header alone. */
+export async function performProbe(
+  job: Omit<RenderJob, 'planFor'>,
+  renderer: RendererProcess,
+  deps: PerformDeps,
+): Promise<ImageMetadata> {
+  const { metadata } = await openOriginalOn(renderer, job, deps)
+  learnHeader(job, metadata, deps)
+  renderer.tell({ kind: 'drop' })
+  return metadata
+}
+
+/** Talks one job through on a renderer, and notes what the renderer has kept of it. */
+export async function performRender(
+  job: RenderJob,
+  renderer: RendererProcess,
+  deps: PerformDeps & { readonly queueMs: number },
+): Promise<RenderedImage> {
+  const { metadata, probeMs } = await openOriginalOn(renderer, job, deps)
+  const plan = planAndNote(job, { metadata, renderer }, deps)
+  const timings = { queueMs: deps.queueMs, probeMs, renderMs: 0 }
+  if (plan.kind === 'passthrough' && !plan.sanitize) {
+    renderer.tell({ kind: 'drop' })
+    const { width, height } = plan
+    return { ...typeOf(plan), body: job.original, width, height, frames: metadata.frames, metadata, plan, timings }
+  }
+  const { width, height, frames, renderMs, body: bytes } = await askForPlan(job, { metadata, plan, renderer }, deps)
+  const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return { ...typeOf(plan), body, width, height, frames, metadata, plan, timings: { ...timings, renderMs } }
+}
+
+type Opened = Extract<RendererReply, { kind: 'probed' }>
+
+/** Brings the original to the renderer, unless it is there already. */
+async function openOriginalOn(
+  renderer: RendererProcess,
+  job: Omit<RenderJob, 'planFor'>,
+  { warmRenderers, onEvent }: PerformDeps,
+): Promise<Opened> {
+  const { sourceKey } = job
+  const picture = pictureOf(sourceKey, original)
+  const recalled = warmRenderers.isWarm(renderer, picture)
+    ? await renderer.ask({ kind: 'recall', sourceKey })
+    : undefined
+  if (recalled?.kind === 'probed') onEvent('original_recalled')
+  const reply =
+    recalled && recalled.kind !== 'unknown'
+      ? recalled
+      : await renderer.ask({ kind: 'probe', sourceKey, original: job.original })
+  const opened = expectReply('probed', reply)
+  warmRenderers.note(renderer, picture)
+  return opened
+}
+
+async function askForPlan(
+  job: RenderJob,
+  { metadata, plan, renderer }: { metadata: ImageMetadata; plan: TransformPlan; renderer: RendererProcess },
+  deps: PerformDeps,
+): Promise<Extract<RendererReply, { kind: 'rendered' }>> {
+  const { memory, warmRenderers, correction, sharedBytes, onEvent } = deps
+  const { sourceKey } = job
+  const forecast = forecastPlan({ sourceKey, metadata }, plan, { factor: 1, sharedBytes })
+  const isShared = isWorthSharing(sourceKey, metadata, memory)
+  try {
+    const reply = expectReply('rendered', await renderer.ask({ kind: 'plan', plan, isShared }))
+    const event = sharingEvents[reply.sharing]
+    if (event) onEvent(event)
+    correction.learn(kindOf(metadata, plan), predictedMs(forecast, reply.sharing), reply.renderMs)
+    return reply
+  } catch (error) {
+    // What fails is read afresh the next time.
+    memory.learn(sourceKey, undefined)
+    for (const picture of [...picturesOf(forecast), pictureOf(sourceKey, original)])
+      warmRenderers.forget(renderer, picture)
+    throw error
+  }
+}
+
+function predictedMs({ coldMs, decodedMs, drawnMs }: Forecast, sharing: Sharing): number {
+  if (sharing === 'drawn') return drawnMs
+  return sharing === 'decoded' ? decodedMs : coldMs
+}
+
+/** The plan, and what the renderer will keep while carrying it out: noted before others are placed by it. */
+function planAndNote(
+  job: RenderJob,
+  { metadata, renderer }: { readonly metadata: ImageMetadata; readonly renderer: RendererProcess },
+  deps: PerformDeps,
+): TransformPlan {
+  const { memory, warmRenderers, sharedBytes } = deps
+  const { sourceKey } = job
+  try {
+    const plan = job.planFor(metadata)
+    if (isWorthSharing(sourceKey, metadata, memory)) {
+      const forecast = forecastPlan({ sourceKey, metadata }, plan, { factor: 1, sharedBytes })
+      for (const picture of picturesOf(forecast)) warmRenderers.note(renderer, picture)
+    }
+    return plan
+  } catch (error) {
+    renderer.tell({ kind: 'drop' })
+    throw error
+  } finally {
+    learnHeader(job, metadata, deps)
+  }
+}
+
+function learnHeader(
+  { sourceKey }: Pick<RenderJob, 'sourceKey'>,
+  metadata: ImageMetadata,
+  { memory, onHeaderRead }: PerformDeps,
+): void {
+  const isNew = memory.metadataOf(sourceKey) === undefined
+  memory.learn(sourceKey, metadata)
+  if (isNew) onHeaderRead(sourceKey)
+}
+
+/** A HEIC takes longer to decode than all else, and its pixels are there anyway. */
+function isWorthSharing(sourceKey: string, metadata: ImageMetadata, memory: SourceMemory): boolean {
+  return memory.isShared(sourceKey) || metadata.format === 'heic'
+}
+
+function picturesOf({ decode, drawing }: Forecast): string[] {
+  return [decode, drawing].filter((picture) => picture !== undefined)
+}
+
+function expectReply<Kind extends RendererReply['kind']>(
+  kind: Kind,
+  reply: RendererReply,
+): Extract<RendererReply, { kind: Kind }> {
+  if (reply.kind === 'failed') {
+    const { code, detail, details, reason } = reply.failure
+    throw new AppError(code, {
+      ...(detail === undefined ? {} : { detail }),
+      details,
+      cause: reason && new Error(reason),
+    })
+  }
+  if (reply.kind !== kind)
+    throw new AppError('internal', { cause: new Error(`renderer answered ${reply.kind}, not ${kind}`) })
+  return reply as Extract<RendererReply, { kind: Kind }>
+}
+
+function typeOf(plan: TransformPlan): Pick<RenderedImage, 'format' | 'contentType'> {
+  if (plan.kind === 'passthrough') return { format: plan.format, contentType: inputContentTypes[plan.format] }
+  return { format: plan.output.format, contentType: outputFormats[plan.output.format].contentType }
+}

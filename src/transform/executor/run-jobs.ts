@@ -1,0 +1,89 @@
+import type { ImageMetadata } from '../image/image-metadata.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
+import { executePlan } from './execute-plan.ts'
+import type { KeptPictures } from './kept-pictures.ts'
+import { createKeptPictures } from './kept-pictures.ts'
+import { probeImage } from './probe-image.ts'
+import type { Raster } from './raster.ts'
+import type { RendererReply, RendererRequest, RendererSettings } from './renderer-messages.ts'
+
+type Original = { readonly bytes: Buffer; readonly metadata: ImageMetadata }
+type Job = Original & { readonly sourceKey: string }
+type Kept = {
+  readonly settings: RendererSettings
+  readonly originals: KeptPictures<Original>
+  readonly rasters: KeptPictures<Raster>
+}
+
+const whole = 'original'
+/** Originals are small beside what is decoded from them. */
+const originalShare = 1 / 4
+
+/** Answers the requests of the front, one job at a time; keeps pictures of recent originals for further variants. */
+export function createJobRunner(settings: RendererSettings) {
+  const kept = createKept(settings)
+  let job: Job | undefined
+  async function answer(request: RendererRequest): Promise<RendererReply | undefined> {
+    switch (request.kind) {
+      case 'recall': {
+        const original = kept.originals.get(request.sourceKey, whole)
+        if (!original) return { kind: 'unknown' }
+        job = { ...original, sourceKey: request.sourceKey }
+        return { kind: 'probed', metadata: original.metadata, probeMs: 0 }
+      }
+      case 'probe': {
+        const { sourceKey, original: bytes } = request
+        const started = performance.now()
+        const metadata = await probeImage(bytes, settings)
+        job = { bytes, metadata, sourceKey }
+        kept.originals.keep(sourceKey, whole, { bytes, metadata }, bytes.length)
+        return { kind: 'probed', metadata, probeMs: performance.now() - started }
+      }
+      case 'plan': {
+        const current = job
+        job = undefined
+        if (!current) throw new Error('a plan came without an original')
+        return renderReply(current, request, kept)
+      }
+      case 'drop':
+        job = undefined
+        return undefined
+    }
+  }
+  return answer
+}
+
+function createKept(settings: RendererSettings): Kept {
+  const bounds = { keepMs: settings.keptPictureMs, nowMs: () => performance.now() }
+  const originals = createKeptPictures<Original>({ ...bounds, maxBytes: settings.sharedBytes * originalShare })
+  const rasters = createKeptPictures<Raster>({ ...bounds, maxBytes: settings.sharedBytes * (1 - originalShare) })
+  const sweep = (): void => {
+    originals.sweep()
+    rasters.sweep()
+  }
+  setInterval(sweep, settings.keptPictureMs / 2).unref()
+  return { settings, originals, rasters }
+}
+
+async function renderReply(
+  job: Job,
+  { plan, isShared }: { readonly plan: TransformPlan; readonly isShared: boolean },
+  { settings, originals, rasters }: Kept,
+): Promise<RendererReply> {
+  const { bytes, metadata, sourceKey } = job
+  const started = performance.now()
+  const shared = {
+    get: (name: string) => rasters.get(sourceKey, name),
+    keep: (name: string, raster: Raster) => rasters.keep(sourceKey, name, raster, raster.pixels.length),
+    isBuilding: isShared,
+    maxBytes: settings.sharedBytes * (1 - originalShare),
+  }
+  try {
+    const rendered = await executePlan(bytes, metadata, plan, { ...settings, shared })
+    return { kind: 'rendered', ...rendered, renderMs: performance.now() - started, rssBytes: process.memoryUsage.rss() }
+  } catch (error) {
+    originals.forget(sourceKey)
+    rasters.forget(sourceKey)
+    throw error
+  }
+}
