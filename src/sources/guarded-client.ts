@@ -9,6 +9,7 @@ import { createGuardedConnector, type GuardedConnectorOptions } from './guarded-
 import { readBody } from './read-body.ts'
 import type { ResolveHost } from './resolve-host.ts'
 import { assertFetchable, assertNoDowngrade, assertWebPort, parseSourceUrl, type OwnHosts } from './source-url.ts'
+import { abortError } from './until-aborted.ts'
 
 export type GuardedClientOptions = {
   readonly limits: FetchLimits
@@ -58,12 +59,26 @@ const maxHeaderBytes = 16 * 1024
 const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  const { limits, allowed } = options
-  const agent = new Agent({
+  const agent = createAgent(options)
+  return {
+    async get(request, signal) {
+      if (signal.aborted) throw abortError(signal)
+      const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
+      try {
+        return await follow(request, agent, options, bounded)
+      } catch (error) {
+        throw signal.aborted ? abortError(signal) : error
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+function createAgent(options: GuardedClientOptions): Agent {
+  const { limits, allowed, resolveHost } = options
+  return new Agent({
     connect: createGuardedConnector({
-      allowed,
-      connectTimeoutMs: limits.connectTimeoutMs,
-      resolveHost: options.resolveHost,
+      ...{ allowed, resolveHost, connectTimeoutMs: limits.connectTimeoutMs },
       ...(options.onRefused ? { onRefused: options.onRefused } : {}),
     }),
     connections: options.connections,
@@ -76,69 +91,72 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     bodyTimeout: 0,
     maxHeaderSize: maxHeaderBytes,
   })
+}
 
-  async function sendOne(url: URL, request: GuardedRequest, signal: AbortSignal) {
-    const isFirstHost = url.origin === request.url.origin
-    try {
-      return await send(url, {
-        dispatcher: agent,
-        method: 'GET',
-        headers: { ...request.headers, ...(isFirstHost ? request.privateHeaders : {}), via: `1.1 ${options.via}` },
-        signal,
-      })
-    } catch (error) {
-      throw fetchFailure(error, 'head', signal)
-    }
+/** Hop by hop: each URL is checked before anything is sent to it. */
+async function follow(
+  request: GuardedRequest,
+  agent: Agent,
+  options: GuardedClientOptions,
+  signal: AbortSignal,
+): Promise<GuardedAnswer> {
+  const { maxRedirects } = options.limits
+  let url = request.url
+  for (let redirects = 0; ; redirects += 1) {
+    assertFetchable(url, options.ownHosts)
+    request.assertAllowed(url)
+    const answer = await sendOne(url, request, { agent, via: options.via }, signal)
+    const location = answer.headers['location']
+    if (!redirectStatuses.has(answer.status) || location === undefined) return finish(answer, request, options, signal)
+    discard(answer.body)
+    if (redirects >= maxRedirects) throw new AppError('source_redirects', { details: { limit: maxRedirects } })
+    url = nextUrl(url, location, request)
   }
+}
 
-  async function follow(request: GuardedRequest, signal: AbortSignal): Promise<GuardedAnswer> {
-    let url = request.url
-    for (let redirects = 0; ; redirects += 1) {
-      assertFetchable(url, options.ownHosts)
-      request.assertAllowed(url)
-      const { statusCode, headers: rawHeaders, body } = await sendOne(url, request, signal)
-      const headers = plainHeaders(rawHeaders)
-      const location = headers['location']
-      if (!redirectStatuses.has(statusCode) || location === undefined)
-        return finish({ statusCode, headers, body }, request, signal)
-      discard(body)
-      if (redirects >= limits.maxRedirects)
-        throw new AppError('source_redirects', { details: { limit: limits.maxRedirects } })
-      url = nextUrl(url, location, request)
-    }
-  }
+type OpenAnswer = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readable & { readonly dump: DumpBody }
+}
 
-  async function finish(
-    answer: { statusCode: number; headers: Record<string, string>; body: Readable & { dump: DumpBody } },
-    request: GuardedRequest,
-    signal: AbortSignal,
-  ): Promise<GuardedAnswer> {
-    const { statusCode: status, headers, body } = answer
-    if (!bodyStatuses.has(status)) {
-      discard(body)
-      return { status, headers, body: Buffer.alloc(0) }
-    }
-    const facts = {
-      maxBytes: request.maxBytes,
-      idleTimeoutMs: limits.idleTimeoutMs,
-      encoding: headers['content-encoding'],
-      announcedBytes: announcedBytes(headers['content-length']),
-    }
-    return { status, headers, body: await readBody(body, facts, signal) }
+async function sendOne(
+  url: URL,
+  request: GuardedRequest,
+  { agent, via }: { readonly agent: Agent; readonly via: string },
+  signal: AbortSignal,
+): Promise<OpenAnswer> {
+  const own = url.origin === request.url.origin ? request.privateHeaders : {}
+  try {
+    const { statusCode, headers, body } = await send(url, {
+      dispatcher: agent,
+      method: 'GET',
+      headers: { ...request.headers, ...own, via: `1.1 ${via}` },
+      signal,
+    })
+    return { status: statusCode, headers: plainHeaders(headers), body }
+  } catch (error) {
+    throw fetchFailure(error, 'head', signal)
   }
+}
 
-  return {
-    async get(request, signal) {
-      signal.throwIfAborted()
-      const bounded = withDeadline(signal, limits.totalTimeoutMs)
-      try {
-        return await follow(request, bounded)
-      } catch (error) {
-        throw signal.aborted ? fetchFailure(error, 'head', signal) : error
-      }
-    },
-    close: () => agent.destroy(),
+async function finish(
+  { status, headers, body }: OpenAnswer,
+  request: GuardedRequest,
+  { limits }: GuardedClientOptions,
+  signal: AbortSignal,
+): Promise<GuardedAnswer> {
+  if (!bodyStatuses.has(status)) {
+    discard(body)
+    return { status, headers, body: Buffer.alloc(0) }
   }
+  const facts = {
+    maxBytes: request.maxBytes,
+    idleTimeoutMs: limits.idleTimeoutMs,
+    encoding: headers['content-encoding'],
+    announcedBytes: announcedBytes(headers['content-length']),
+  }
+  return { status, headers, body: await readBody(body, facts, signal) }
 }
 
 type DumpBody = (options: { limit: number; signal: AbortSignal }) => Promise<void>

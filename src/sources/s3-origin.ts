@@ -9,6 +9,7 @@ import { fetchFailure } from './fetch-failure.ts'
 import { lastModifiedValidator, originFreshness } from './origin-freshness.ts'
 import { readBody } from './read-body.ts'
 import type { FetchedOriginal, RemoteOrigin, Validators } from './remote-origin.ts'
+import { abortError } from './until-aborted.ts'
 
 export type S3OriginOptions = {
   readonly name: string
@@ -31,88 +32,112 @@ const listableForMs = 60_000
  * The SDK is loaded with the first fetch: it takes longer than all the rest of a start.
  */
 export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions): RemoteOrigin {
-  const { name, limits, maxBytes } = options
-  let loading: Promise<LoadedSdk> | undefined
-  const load = () => (loading ??= loadSdk(config, options))
-  let listable: { readonly value: boolean; readonly untilMs: number } | undefined
-
-  /** Without the right to list, S3 answers 403 for keys that do not exist: only the bucket itself tells which it is. */
-  async function isListable({ sdk, client }: LoadedSdk, signal: AbortSignal): Promise<boolean> {
-    if (listable && listable.untilMs > Date.now()) return listable.value
-    const head = client.send(new sdk.HeadBucketCommand({ Bucket: config.bucket }), { abortSignal: signal })
-    const value = await head.then(
-      () => true,
-      (error: unknown) => {
-        if (statusOf(error) === 403) return false
-        throw error
-      },
-    )
-    listable = { value, untilMs: Date.now() + listableForMs }
-    return value
-  }
-
-  async function explain(error: unknown, loaded: LoadedSdk, signal: AbortSignal): Promise<FetchedOriginal> {
-    if (signal.aborted) throw fetchFailure(error, 'head', signal)
-    const code = nameOf(error)
-    if (code === 'NoSuchKey' || code === 'KeyTooLongError') return { kind: 'absent' }
-    // A wrong key or secret is the operator's to mend; it must not look like missing pictures.
-    if (code === 'AccessDenied' || code === 'Forbidden') {
-      if (await isListable(loaded, signal)) throw new AppError('source_denied', { cause: error })
-      options.onDeniedAsAbsent()
-      return { kind: 'absent' }
-    }
-    if (code === 'TimeoutError') throw new AppError('source_timeout', { cause: error })
-    if (statusOf(error) === undefined) throw fetchFailure(error, 'head', signal)
-    throw new AppError('source_failed', { cause: error, details: { reason: code } })
-  }
-
-  async function getObject(key: string, validators: Validators | undefined, signal: AbortSignal) {
-    const loaded = await load()
-    const command = new loaded.sdk.GetObjectCommand({ Bucket: config.bucket, Key: key, ...conditionsOf(validators) })
-    let output: GetObjectCommandOutput
-    try {
-      output = await loaded.client.send(command, { abortSignal: signal })
-    } catch (error) {
-      if (statusOf(error) === 304 && validators) return unmodified(validators)
-      return explain(error, loaded, signal)
-    }
-    const facts = {
-      maxBytes,
-      idleTimeoutMs: limits.idleTimeoutMs,
-      encoding: output.ContentEncoding?.replace(/\s*aws-chunked\s*,?/i, ''),
-      announcedBytes: output.ContentLength,
-    }
-    return modified(output, await readBody(output.Body as Readable, facts, signal), name)
-  }
-
+  let loading: Promise<Bucket> | undefined
+  const open = () => (loading ??= openBucket(config, options))
   return {
-    name,
+    name: options.name,
     async fetch(path, validators, signal) {
       assertDecodedPath(path)
-      signal.throwIfAborted()
+      if (signal.aborted) throw abortError(signal)
       const key = (config.prefix === '' ? '' : `${config.prefix}/`) + path.slice(1)
       if (path === '/' || Buffer.byteLength(key) > maxKeyBytes) return { kind: 'absent' }
-      const bounded = withDeadline(signal, limits.totalTimeoutMs)
+      const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
       try {
-        return await getObject(key, validators, bounded)
+        return await getObject(await open(), { key, validators }, options, bounded)
       } catch (error) {
-        throw signal.aborted ? fetchFailure(error, 'head', signal) : error
+        throw signal.aborted ? abortError(signal) : error
       }
     },
     async close() {
-      const loaded = await loading?.catch(() => undefined)
-      loaded?.client.destroy()
+      const bucket = await loading?.catch(() => undefined)
+      bucket?.client.destroy()
     },
   }
 }
 
-type LoadedSdk = { readonly sdk: typeof Sdk; readonly client: Sdk.S3Client }
+async function getObject(
+  bucket: Bucket,
+  wanted: { readonly key: string; readonly validators: Validators | undefined },
+  options: S3OriginOptions,
+  signal: AbortSignal,
+): Promise<FetchedOriginal> {
+  const { key, validators } = wanted
+  let output: GetObjectCommandOutput
+  try {
+    const command = new bucket.sdk.GetObjectCommand({ Bucket: bucket.name, Key: key, ...conditionsOf(validators) })
+    output = await bucket.client.send(command, { abortSignal: signal })
+  } catch (error) {
+    if (statusOf(error) === 304 && validators) return unmodified(validators)
+    return explainFailure(error, bucket, options, signal)
+  }
+  const facts = {
+    maxBytes: options.maxBytes,
+    idleTimeoutMs: options.limits.idleTimeoutMs,
+    // Some stores keep the framing of a streamed upload among the codings.
+    encoding: output.ContentEncoding?.replace(/\s*aws-chunked\s*,?/i, ''),
+    announcedBytes: output.ContentLength,
+  }
+  return modified(output, await readBody(output.Body as Readable, facts, signal), options.name)
+}
 
-async function loadSdk(config: S3OriginConfig, options: S3OriginOptions): Promise<LoadedSdk> {
+/** Absence as a value, everything else thrown. A wrong secret is the operator's to mend: it must not look like missing pictures. */
+async function explainFailure(
+  error: unknown,
+  bucket: Bucket,
+  options: S3OriginOptions,
+  signal: AbortSignal,
+): Promise<FetchedOriginal> {
+  if (signal.aborted) throw abortError(signal)
+  const code = error instanceof Error ? error.name : ''
+  if (code === 'NoSuchKey' || code === 'KeyTooLongError') return { kind: 'absent' }
+  if (code === 'AccessDenied' || code === 'Forbidden') {
+    if (await bucket.isListable(signal)) throw new AppError('source_denied', { cause: error })
+    options.onDeniedAsAbsent()
+    return { kind: 'absent' }
+  }
+  if (code === 'TimeoutError') throw new AppError('source_timeout', { cause: error })
+  if (statusOf(error) === undefined) throw fetchFailure(error, 'head', signal)
+  throw new AppError('source_failed', { cause: error, details: { reason: code } })
+}
+
+type Bucket = {
+  readonly name: string
+  readonly sdk: typeof Sdk
+  readonly client: Sdk.S3Client
+  /** Without the right to list, S3 answers 403 for keys that do not exist: only the bucket itself tells which it is. */
+  readonly isListable: (signal: AbortSignal) => Promise<boolean>
+}
+
+async function openBucket(config: S3OriginConfig, options: S3OriginOptions): Promise<Bucket> {
   const sdk = await import('@aws-sdk/client-s3')
-  const { limits } = options
+  const client = new sdk.S3Client(clientSettings(config, options))
+  let known: { readonly isListable: boolean; readonly untilMs: number } | undefined
+  return {
+    ...{ name: config.bucket, sdk, client },
+    async isListable(signal) {
+      if (known && known.untilMs > Date.now()) return known.isListable
+      const isListable = await canSee(
+        client.send(new sdk.HeadBucketCommand({ Bucket: config.bucket }), { abortSignal: signal }),
+      )
+      known = { isListable, untilMs: Date.now() + listableForMs }
+      return isListable
+    },
+  }
+}
+
+async function canSee(head: Promise<unknown>): Promise<boolean> {
+  try {
+    await head
+    return true
+  } catch (error) {
+    if (statusOf(error) === 403) return false
+    throw new AppError('source_failed', { cause: error })
+  }
+}
+
+function clientSettings(config: S3OriginConfig, { limits, connections }: S3OriginOptions): S3ClientConfig {
   const region = config.region ?? (config.endpoint === undefined ? undefined : 'us-east-1')
-  const settings: S3ClientConfig = {
+  return {
     ...(region === undefined ? {} : { region }),
     ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
     ...(config.credentials === undefined ? {} : { credentials: credentialsOf(config.credentials) }),
@@ -126,11 +151,10 @@ async function loadSdk(config: S3OriginConfig, options: S3OriginOptions): Promis
       connectionTimeout: limits.connectTimeoutMs,
       requestTimeout: limits.firstByteTimeoutMs,
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: options.connections },
-      httpsAgent: { maxSockets: options.connections },
+      httpAgent: { maxSockets: connections },
+      httpsAgent: { maxSockets: connections },
     },
   }
-  return { sdk, client: new sdk.S3Client(settings) }
 }
 
 function credentialsOf({ accessKeyId, secretAccessKey, sessionToken }: NonNullable<S3OriginConfig['credentials']>) {
@@ -171,8 +195,4 @@ function statusOf(error: unknown): number | undefined {
       ? metadata.httpStatusCode
       : undefined
   return typeof status === 'number' ? status : undefined
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : ''
 }
