@@ -7,6 +7,8 @@ import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache } from './cache/result-cache.ts'
 import type { Config } from './config/config.ts'
+import { longestFetchMs } from './config/longest-fetch.ts'
+import { ownHostsOf } from './config/own-hosts.ts'
 import { openDiskIndex } from './db/disk-index.ts'
 import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.ts'
 import { explainImage, type Explanation } from './delivery/explain-image.ts'
@@ -239,23 +241,6 @@ function wireDelivery(
     now: Date.now,
   })
   return { deliverImage, hotLane }
-}
-
-/** All origins of a source one after the other, and a turn to wait for; their own limits end a fetch before that. */
-function longestFetchMs(config: Config): number {
-  const remote = config.sources.filter((source) => source.kind !== 'folder')
-  const totals = remote.map(({ limits, origins }) => limits.totalTimeoutMs * (origins.length + 1))
-  return Math.max(config.sourceTimeoutMs, ...totals)
-}
-
-/** The names under which originals would come from this very server; requests that get round them are known by `Via`. */
-function ownHostsOf({ server, sources }: Config): string[] {
-  const { host, port, publicUrl } = server
-  return [
-    ...sources.flatMap((source) => (source.host === undefined ? [] : [source.host])),
-    ...(publicUrl === undefined ? [] : [new URL(publicUrl).hostname]),
-    ...[host, 'localhost', '127.0.0.1', '::1'].map((name) => `${name}:${port}`),
-  ]
 }
 
 function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {

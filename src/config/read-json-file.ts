@@ -53,6 +53,9 @@ function isSecret(path: readonly PropertyKey[]): boolean {
 
 function cameIn(input: unknown): string {
   if (input === undefined) return 'nothing'
-  const json = JSON.stringify(input, (key, value: unknown) => (secretKeys.has(key) ? '(redacted)' : value))
+  const json = JSON.stringify(input, (key, value: unknown) => (secretKeys.has(key) ? '(redacted)' : value)).replace(
+    /\/\/[^/@\s"]*@/g,
+    '//(redacted)@',
+  )
   return json.length > 120 ? `${json.slice(0, 117)}...` : json
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
 import { formatFaults } from '../../../src/config/config-fault.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
+import { printConfig } from '../../../src/config/print-config.ts'
 
 let cwd = ''
 beforeAll(async () => {
@@ -125,6 +126,114 @@ describe('HALFTONE_SOURCES_FILE', () => {
   ])('%s is refused with its place', async (_name, content, parts) => {
     const faults = await faultsWith('HALFTONE_SOURCES_FILE', content)
     for (const part of parts) expect(faults).toContain(part)
+  })
+
+  test('remote sources have their places, fallbacks and bounds; secrets come from the environment or from files', async () => {
+    await writeFile(join(cwd, 'conf', 'secret.txt'), 'file-secret\n')
+    const content = sources(
+      {
+        name: 'shop',
+        kind: 'http',
+        url: 'https://cdn.example/base/',
+        authorization: { env: 'SHOP_TOKEN' },
+        fallbacks: [
+          {
+            kind: 's3',
+            bucket: 'shop-originals',
+            prefix: '/a/b/',
+            region: 'eu-central-1',
+            credentials: { accessKeyId: { env: 'SHOP_KEY' }, secretAccessKey: { file: 'secret.txt' } },
+          },
+        ],
+        fallbackWhenAbsent: true,
+        minFreshSeconds: 5,
+        totalSeconds: 20,
+        allowAddresses: ['10.0.0.0/8'],
+        fetches: 3,
+      },
+      { name: 'web', kind: 'web', pathPrefix: '/web', allowHosts: ['*.example.org'] },
+    )
+    const env = {
+      ...{
+        SHOP_TOKEN: 'Bearer env-secret',
+        SHOP_KEY: 'AK1',
+        S3_ENDPOINT: 'http://store:9000',
+        S3_FORCE_PATH_STYLE: '1',
+      },
+      ...{ HALFTONE_SIGNING_KEYS: 'k:a-long-enough-secret', HALFTONE_SOURCE_CONNECT_SECONDS: '1' },
+    }
+    const config = await configWith('HALFTONE_SOURCES_FILE', content, env)
+    expect(config.sources[0]).toMatchObject({
+      kind: 'http',
+      origins: [
+        { kind: 'http', url: 'https://cdn.example/base', authorization: 'Bearer env-secret' },
+        {
+          kind: 's3',
+          bucket: 'shop-originals',
+          prefix: 'a/b',
+          endpoint: 'http://store:9000',
+          region: 'eu-central-1',
+          forcePathStyle: true,
+          credentials: { accessKeyId: 'AK1', secretAccessKey: 'file-secret', sessionToken: undefined },
+        },
+      ],
+      fallbackWhenAbsent: true,
+      freshness: { minFreshSeconds: 5, maxFreshSeconds: 86_400, staleIfErrorSeconds: 604_800, negativeSeconds: 30 },
+      limits: {
+        connectTimeoutMs: 1000,
+        firstByteTimeoutMs: 5000,
+        idleTimeoutMs: 3000,
+        totalTimeoutMs: 20_000,
+        maxRedirects: 3,
+      },
+      allowAddresses: ['10.0.0.0/8'],
+      fetches: 3,
+    })
+    expect(config.sources[1]).toMatchObject({ kind: 'web', origins: [{ kind: 'web', allowHosts: ['*.example.org'] }] })
+    for (const printed of [printConfig(config, 'text'), printConfig(config, 'json')]) {
+      expect(printed).toContain('shop-originals')
+      expect(printed).not.toMatch(/env-secret|file-secret|AK1/)
+    }
+  })
+
+  const http = { name: 'a', kind: 'http', url: 'https://host.example' }
+  const s3 = { name: 'a', kind: 's3', bucket: 'b-1' }
+  test.each<[string, unknown, string[]]>([
+    ['an http source without a URL', { name: 'a', kind: 'http' }, ['sources[0].url']],
+    [
+      'a URL with credentials',
+      { ...http, url: 'https://user:hunter2@host' },
+      ['sources[0].url', 'without credentials'],
+    ],
+    ['a URL with a query', { ...http, url: 'https://host/?a=b' }, ['sources[0].url']],
+    ['a URL of another scheme', { ...http, url: 'ftp://host' }, ['sources[0].url']],
+    ['a secret in the file itself', { ...http, authorization: 'Bearer hunter2' }, ['authorization', '"env"']],
+    [
+      'a key in the file itself',
+      { ...s3, credentials: { accessKeyId: 'hunter2', secretAccessKey: 'hunter2' } },
+      ['accessKeyId'],
+    ],
+    ['credentials of half', { ...s3, credentials: { accessKeyId: { env: 'PATH' } } }, ['credentials.secretAccessKey']],
+    ['a variable that is not set', { ...http, authorization: { env: 'NOT_SET' } }, ['authorization', 'NOT_SET']],
+    ['a secret file that is not there', { ...http, authorization: { file: 'nowhere' } }, ['authorization', 'ENOENT']],
+    ['a bucket with a slash', { ...s3, bucket: 'a/b' }, ['sources[0].bucket']],
+    ['a block that is none', { ...http, allowAddresses: ['10.0.0.0/33'] }, ['allowAddresses[0]', '10.0.0.0/33']],
+    ['a block with a name', { ...http, allowAddresses: ['localhost'] }, ['allowAddresses[0]']],
+    ['a host with a scheme', { name: 'a', kind: 'web', allowHosts: ['https://x.example'] }, ['allowHosts[0]']],
+    ['a host pattern with half a label', { name: 'a', kind: 'web', allowHosts: ['cdn*.example'] }, ['allowHosts[0]']],
+    ['a host pattern for everything', { name: 'a', kind: 'web', allowHosts: ['**.*'] }, ['allowHosts[0]']],
+    ['a web source without a key', { name: 'a', kind: 'web' }, ['HALFTONE_SIGNING_KEYS', 'source a']],
+    ['fallbacks of a web source', { name: 'a', kind: 'web', fallbacks: [] }, ['sources[0]', 'fallbacks']],
+    ['a folder as fallback', { ...http, fallbacks: [{ folder: 'photos' }] }, ['fallbacks[0]']],
+    [
+      'originals larger than their cache takes',
+      { ...http, maxOriginalMB: 2000 },
+      ['HALFTONE_ORIGINAL_CACHE_MB', '15259'],
+    ],
+  ])('%s is refused, without telling secrets', async (_name, entry, parts) => {
+    const faults = await faultsWith('HALFTONE_SOURCES_FILE', sources(entry))
+    for (const part of parts) expect(faults).toContain(part)
+    expect(faults).not.toContain('hunter2')
   })
 
   test('does not go together with HALFTONE_SOURCE', async () => {
