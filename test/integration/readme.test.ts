@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { drawSamples } from '../../scripts/draw-samples.ts'
@@ -38,9 +38,45 @@ test.each([...readme.matchAll(/npm (?:run (?:--silent )?)?(start|test|[a-z:]+)\b
   },
 )
 
-test.each([...readme.matchAll(/\]\(((?!http)[^)#]+)\)/g)].map((match) => String(match[1])))(
-  'the link to %s leads somewhere',
+const documents = [
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
+  ...readdirSync(join(projectRoot, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.md') && !path.startsWith('templates'))
+    .map((path) => join('docs', path)),
+]
+const linksOf = (path: string) =>
+  [...readFileSync(join(projectRoot, path), 'utf8').matchAll(/\]\(((?!http|#)[^)#\s]+)[^)]*\)/g)].map((match) =>
+    String(match[1]),
+  )
+
+test.each(documents)('the links of %s lead somewhere', (path) => {
+  const lost = linksOf(path).filter((link) => !existsSync(join(projectRoot, dirname(path), link)))
+  expect(lost).toEqual([])
+})
+
+test('every document is reached from the README', () => {
+  const reached = new Set(['README.md'])
+  for (const path of reached)
+    if (path.endsWith('.md')) for (const link of linksOf(path)) reached.add(join(dirname(path), link))
+  expect(documents.filter((path) => !reached.has(path))).toEqual([])
+})
+
+test.each(['CONTRIBUTING.md', 'docs/architecture.md', 'docs/decisions/borders.md'])(
+  'the files that %s names are there',
   (path) => {
-    expect(readFileSync(join(projectRoot, path), 'utf8').length).toBeGreaterThan(0)
+    const files = ['src', 'test', 'scripts', 'docs'].flatMap((folder) =>
+      readdirSync(join(projectRoot, folder), { recursive: true, encoding: 'utf8' }).map((file) => `/${folder}/${file}`),
+    )
+    const named = [...readFileSync(join(projectRoot, path), 'utf8').matchAll(/`([\w./-]+\.(?:ts|mjs|md|json))`/g)]
+    const lost = named
+      .map((match) => String(match[1]))
+      .filter(
+        (name) =>
+          name !== 'index.ts' &&
+          !existsSync(join(projectRoot, name)) &&
+          !files.some((file) => file.endsWith(`/${name}`)),
+      )
+    expect(named.length).toBeGreaterThan(0)
+    expect(lost).toEqual([])
   },
 )
