@@ -14,14 +14,14 @@ const lookupsWaiting = 1000
 const waitMs = 10_000
 
 /** The system's resolver (hosts file, search domains and all), asked once for everybody who wants a name right now; nothing is kept. */
-export function createHostResolver(): ResolveHost {
+export function createHostResolver(lookupHost: ResolveHost = lookupAll): ResolveHost {
   const slots = createSlots({ active: lookupsAtOnce, waiting: lookupsWaiting })
   const asking = new Map<string, Promise<readonly LookupAddress[]>>()
 
   async function ask(hostname: string): Promise<readonly LookupAddress[]> {
     const release = await slots.take(AbortSignal.timeout(waitMs))
     if (!release) throw new AppError('source_connect_timeout', { details: { reason: 'name lookup' } })
-    return lookupAll(hostname).finally(release)
+    return lookupHost(hostname).finally(release)
   }
 
   return (hostname) => {

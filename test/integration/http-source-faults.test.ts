@@ -1,4 +1,9 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask } from '../helpers/ask.ts'
@@ -263,6 +268,44 @@ describe('a source that', () => {
     expect(await ask(hanging, '/a.jpg')).toMatchObject({ status: 504, code: 'source_connect_timeout' })
     await hanging.stop()
   })
+})
+
+test('a source whose certificate nobody vouches for is unreachable, whatever the environment says', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'halftone-tls-'))
+  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-subj',
+    '/CN=localhost',
+  ]
+  execFileSync('openssl', [...args, '-keyout', key, '-out', cert, '-days', '2'], { stdio: 'ignore' })
+  const server = createTlsServer(
+    { key: readFileSync(key), cert: readFileSync(cert) },
+    (_request, response) => void response.end(picture),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  const other = await startHalftone({
+    ...limits,
+    HALFTONE_SOURCE: `https://127.0.0.1:${port}`,
+    HALFTONE_RENDERERS: '1',
+  })
+  try {
+    expect(await ask(other, '/a.jpg')).toMatchObject({ status: 502, code: 'source_unreachable' })
+  } finally {
+    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    await other.stop()
+    server.closeAllConnections()
+    server.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
 
 test('a source is asked below its base, without a query, without compression and by a name', async () => {
