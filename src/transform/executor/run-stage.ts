@@ -1,4 +1,5 @@
 import type { Sharp } from 'sharp'
+import { AppError } from '../../errors.ts'
 import type { Color } from '../image/color.ts'
 import type { CropStage, GeometryStage, Stage } from './apply-operation.ts'
 import { emptyGeometry } from './apply-operation.ts'
@@ -6,7 +7,7 @@ import { blurFill } from './blur-fill.ts'
 import { enhanceTone } from './enhance-tone.ts'
 import type { PixelSource, Raster } from './raster.ts'
 import { framesOf, rasterOf, rasterSource, renderRaster } from './raster.ts'
-import type { Rect, Size } from './turn.ts'
+import type { Size } from './turn.ts'
 
 /** Sets up one stage on its input and returns the pipeline, not yet run. `size` is that of the result, of one frame. */
 export async function runStage(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
@@ -16,7 +17,8 @@ export async function runStage(stage: Stage, source: PixelSource, size: Size): P
       if (await needsColor(stage, source)) return colorLater(stage, source, size)
       return geometryPipeline(stage, source.open())
     case 'crop':
-      if (source.frames > 1) return cropAllAlike(stage, source)
+      // Each frame would be cut elsewhere and the picture would jump, so the planner cuts all of them in the middle.
+      if (source.frames > 1) throw new AppError('internal', { cause: new Error('content crop of an animation') })
       return cropPipeline(stage, source.open())
     case 'blurFill':
       if (source.frames > 1) return eachFrame(stage, source, size)
@@ -78,25 +80,14 @@ function cropPipeline(stage: CropStage, pipeline: Sharp): Sharp {
   return pipeline.resize({ ...stage.size, fit: 'cover', position: stage.strategy, withoutReduction: true })
 }
 
-/** All frames are cut where the first one is most interesting, or the picture would jump. */
-async function cropAllAlike(stage: CropStage, source: PixelSource): Promise<Sharp> {
-  const raster = await rasterOf(source)
-  const [first = raster] = framesOf(raster)
-  const { info } = await cropPipeline(stage, rasterSource(first).open()).raw().toBuffer({ resolveWithObject: true })
-  const window: Rect = {
-    ...stage.size,
-    left: Math.abs(info.cropOffsetLeft ?? 0),
-    top: Math.abs(info.cropOffsetTop ?? 0),
-  }
-  return rasterSource(raster).open().extract(window)
-}
-
+/** Frame by frame into one block of memory: an animation is held twice at most, as it was and as it will be. */
 async function eachFrame(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
-  const rendered: Raster[] = []
-  for (const frame of framesOf(await rasterOf(source))) {
-    rendered.push(await renderRaster(await runStage(stage, rasterSource(frame), size), size, 1))
+  let roll: Raster | undefined
+  for (const [index, frame] of framesOf(await rasterOf(source)).entries()) {
+    const { pixels, channels } = await renderRaster(await runStage(stage, rasterSource(frame), size), size, 1)
+    roll ??= { pixels: Buffer.allocUnsafe(pixels.length * source.frames), size, channels, frames: source.frames }
+    roll.pixels.set(pixels, index * pixels.length)
   }
-  const channels = rendered[0]?.channels ?? 4
-  const pixels = Buffer.concat(rendered.map((frame) => frame.pixels))
-  return rasterSource({ pixels, size, channels, frames: rendered.length }).open()
+  if (!roll) throw new AppError('internal', { cause: new Error('an animation without frames') })
+  return rasterSource(roll).open()
 }

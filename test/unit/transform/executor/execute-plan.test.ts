@@ -369,7 +369,6 @@ describe('animation', () => {
   test.each<{ name: string; operations: Operation[]; size: [number, number] }>([
     { name: 'upside down', operations: [{ op: 'flip', horizontal: false, vertical: true }], size: [40, 30] },
     { name: 'a quarter turn', operations: [{ op: 'orient', orientation: 6 }], size: [30, 40] },
-    { name: 'attention', operations: [{ op: 'crop', width: 20, height: 20, strategy: 'attention' }], size: [20, 20] },
     {
       name: 'blurred margin',
       operations: [{ op: 'extend', top: 5, right: 5, bottom: 5, left: 5, fill: { kind: 'blur' } }],
@@ -382,6 +381,12 @@ describe('animation', () => {
     expect([header.pages, header.width, header.height]).toEqual([3, ...size])
     for (const [page, color] of expected.entries())
       expect(isNear((await decode(body, page)).at(10, 10), color, 20)).toBe(true)
+  })
+
+  test('frames are not cut by what is in each of them: the planner cuts them alike', async () => {
+    const crop: Operation = { op: 'crop', width: 20, height: 20, strategy: 'attention' }
+    const cut = execute(await animation('gif', colors), [crop], { output: { format: 'gif' } })
+    await expect(cut).rejects.toMatchObject({ code: 'internal' })
   })
 
   test('a still output shows the first frame', async () => {
