@@ -6,6 +6,9 @@ import { openChromium } from '../helpers/open-chromium.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
 
+// A busy machine takes its time for a page and a render.
+const eventually = (read: () => unknown) => expect.poll(read, { timeout: 15_000 })
+
 const secret = 'a-secret-of-the-tests'
 let originals: ReturnType<typeof makePictureFolder>
 let empty: ReturnType<typeof makePictureFolder>
@@ -65,38 +68,38 @@ test('the playground shows the picture of its URL, and the facts of the answer',
   const failures: string[] = []
   page.on('pageerror', (error) => failures.push(error.message))
   await paste('/photo.jpg?w=320&auto=format&unheard=1')
-  await expect.poll(shownWidth).toBe(320)
-  expect(await textOf('#facts')).toContain('image/avif')
-  expect(await textOf('#facts')).toContain('halftone')
+  await eventually(shownWidth).toBe(320)
+  await eventually(() => textOf('#facts')).toContain('image/avif')
+  await eventually(() => textOf('#facts')).toContain('halftone')
 
   await page.fill('#param-w', '200')
-  await expect.poll(shownWidth).toBe(200)
-  expect(await page.inputValue('#url')).toContain('w=200')
+  await eventually(shownWidth).toBe(200)
+  await eventually(() => page.inputValue('#url')).toContain('w=200')
 
   await page.click('#tab-srcset')
-  expect(await textOf('#markup')).toMatch(/srcset="[^"]*w=320[^"]* 320w/)
+  await eventually(() => textOf('#markup')).toMatch(/srcset="[^"]*w=320[^"]* 320w/)
   expect(failures).toEqual([])
 })
 
 test('a signed URL is sent as pasted; a touched control drops the signature and says so', async () => {
   const settings = { HALFTONE_SIGNING_KEYS: `k1:${secret}`, HALFTONE_SIGNED: 'always' }
   const { page, halftone, requested, paste, shownWidth, textOf } = await openPlayground(settings)
-  expect(await textOf('#stage')).toContain('No pictures found')
+  await eventually(() => textOf('#stage')).toContain('No pictures found')
   expect(requested.some((url) => url === '/')).toBe(false)
 
   const signed = sign('/photo.jpg?fit=crop&w=200&h=1%30%30&unheard=a%2Fb,c')
   await paste(halftone.origin + signed)
-  await expect.poll(shownWidth).toBe(200)
+  await eventually(shownWidth).toBe(200)
   expect(requested).toContain(signed)
   expect(await page.getAttribute('#open', 'href')).toBe(signed)
 
   await page.reload()
-  await expect.poll(shownWidth).toBe(200)
+  await eventually(shownWidth).toBe(200)
   expect(requested.filter((url) => url === signed)).toHaveLength(2)
 
   await page.fill('#param-w', '300')
-  await expect.poll(() => textOf('#stage')).toContain('halftone sign')
-  expect(await textOf('#notice')).toContain('signature was dropped')
+  await eventually(() => textOf('#stage')).toContain('halftone sign')
+  await eventually(() => textOf('#notice')).toContain('signature was dropped')
   expect(requested.at(-1)).toContain('w=300')
   expect(requested.at(-1)).not.toContain('sig=')
 })
@@ -105,62 +108,62 @@ test('repetitions of auto are joined, as the server joins them', async () => {
   const { page, requested, paste } = await openPlayground()
   await paste('/photo.jpg?auto=format&w=100&auto=compress')
   await page.fill('#param-w', '120')
-  await expect.poll(() => requested.at(-1)).toMatch(/auto=(compress,format|format,compress)/)
+  await eventually(() => requested.at(-1)).toMatch(/auto=(compress,format|format,compress)/)
 })
 
 test.each(['//evil.example/x', '/\\evil.example/x', '/\t/evil.example/x'])(
   'a link with %j in its fragment leads nowhere else',
   async (target) => {
     const { page, halftone, requested } = await openPlayground({}, `#${target}`)
-    await expect.poll(() => page.inputValue('#url')).toContain('?w=900')
+    await eventually(() => page.inputValue('#url')).toContain('?w=900')
     const open = await page.$eval('#open', (element) => (element as unknown as { href: string }).href)
     expect(new URL(open).origin).toBe(halftone.origin)
     expect(requested.join()).not.toContain('evil')
     await page.fill('#path', target)
-    await expect.poll(() => page.getAttribute('#open', 'href')).toBeNull()
+    await eventually(() => page.getAttribute('#open', 'href')).toBeNull()
   },
 )
 
 test('where presets only are served, it begins with one, thumbnails included', async () => {
   const { page, shownWidth, textOf } = await openPlayground({ HALFTONE_VARIANTS: 'presets-only' })
-  await expect.poll(shownWidth).toBeGreaterThan(0)
-  expect(await page.inputValue('#url')).toContain('?preset=')
-  expect(await textOf('#notice')).toContain('presets')
+  await eventually(shownWidth).toBeGreaterThan(0)
+  await eventually(() => page.inputValue('#url')).toContain('?preset=')
+  await eventually(() => textOf('#notice')).toContain('presets')
   const loaded = () =>
     page.$$eval('#samples img', (images) =>
       images.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth).filter((width) => width > 0),
     )
-  await expect.poll(async () => (await loaded()).length).toBeGreaterThan(1)
+  await eventually(async () => (await loaded()).length).toBeGreaterThan(1)
 
   await page.fill('#param-w', '300')
-  await expect.poll(() => textOf('#stage')).toContain('Choose a preset')
-  expect(await textOf('#stage')).toContain('card')
+  await eventually(() => textOf('#stage')).toContain('Choose a preset')
+  await eventually(() => textOf('#stage')).toContain('card')
 })
 
 test('an empty folder says so', async () => {
   const { textOf } = await openPlayground({ HALFTONE_SOURCE: empty.folder })
-  expect(await textOf('#stage')).toContain('No pictures found')
-  expect(await textOf('#samples')).toContain('No pictures found')
+  await eventually(() => textOf('#stage')).toContain('No pictures found')
+  await eventually(() => textOf('#samples')).toContain('No pictures found')
 })
 
 test('twelve thumbnails at a time; a damaged file is named, and its reason is shown', async () => {
   const { page, textOf } = await openPlayground()
   const count = () => page.locator('#samples [data-path]').count()
-  await expect.poll(count).toBe(12)
-  await expect.poll(() => textOf('#samples .broken')).toBe('torn.jpg')
+  await eventually(count).toBe(12)
+  await eventually(() => textOf('#samples .broken')).toBe('torn.jpg')
   await page.click('#samples .more')
-  await expect.poll(count).toBe(17)
+  await eventually(count).toBe(17)
   expect(await page.locator('#samples .more').count()).toBe(0)
   await page.click('#samples .broken')
-  await expect.poll(() => textOf('#stage')).toContain('not an image')
+  await eventually(() => textOf('#stage')).toContain('not an image')
 })
 
 test('an original that browsers cannot show says what to add', async () => {
   const { paste, shownWidth, textOf } = await openPlayground()
   await paste('/scan.tif')
-  await expect.poll(() => textOf('#stage')).toContain('Browsers cannot show TIFF: add w or fm')
+  await eventually(() => textOf('#stage')).toContain('Browsers cannot show TIFF: add w or fm')
   await paste('/scan.tif?w=100')
-  await expect.poll(shownWidth).toBe(100)
+  await eventually(shownWidth).toBe(100)
 })
 
 test('the srcset is written for the public origin, and nothing covers it', async () => {
@@ -171,8 +174,8 @@ test('the srcset is written for the public origin, and nothing covers it', async
   })
   await page.reload()
   await page.click('#tab-srcset')
-  await expect.poll(() => textOf('#markup')).toContain('https://img.example/photo.jpg?')
-  expect(await textOf('#markup')).not.toContain(halftone.origin)
+  await eventually(() => textOf('#markup')).toContain('https://img.example/photo.jpg?')
+  await eventually(() => textOf('#markup')).not.toContain(halftone.origin)
   const [button, code] = await Promise.all(
     ['[data-copy=markup]', '#markup'].map((selector) => page.locator(selector).boundingBox()),
   )
