@@ -45,10 +45,10 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
   }
 }
 
-/** As predicted where that is known, else as configured. */
+/** As configured, or later where more work than that is known to wait. */
 function retryAfterSeconds({ details }: AppError, { delivery }: ProblemContext): number {
   const predicted = details['retryAfterSeconds']
-  return typeof predicted === 'number' ? predicted : delivery.retryAfterSeconds
+  return Math.max(delivery.retryAfterSeconds, typeof predicted === 'number' ? predicted : 0)
 }
 
 /** Refusals and passing trouble are never stored; wrong requests and missing originals only briefly. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { RenderConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { executorLimits } from './executor-limits.ts'
@@ -199,6 +200,8 @@ async function runTicket(state: Dispatch, ticket: Ticket, renderer: RendererProc
   try {
     await ticket.attempt(renderer)
   } catch (error) {
+    // Renderers that died together are told of one after another; the next try must not go to one of them.
+    if (error instanceof RendererDied) await setImmediate()
     if (error instanceof RendererDied) afterDeath(state, ticket, guard.killedFor())
     else ticket.reject(error)
   } finally {

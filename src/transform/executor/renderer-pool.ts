@@ -1,5 +1,6 @@
 import type { RenderConfig } from '../../config/config.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
 import { forecastPlan, forecastUnknown, kindOf } from './forecast-job.ts'
 import { createJobDispatcher } from './job-dispatcher.ts'
@@ -76,7 +77,8 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
     }
   }
   return {
-    render(job, signal) {
+    render(given, signal) {
+      const job = planOnce(given)
       const perform: Job<RenderedImage>['perform'] = (renderer, queueMs) =>
         performRender(job, renderer, { ...deps, queueMs })
       return submit({ ...describe(job), forecast: () => forecastOf(job, deps), perform }, signal)
@@ -105,6 +107,12 @@ function createEventCounts(onEvent: RendererPoolOptions['onEvent']) {
     onEvent?.(event)
   }
   return { events, count }
+}
+
+/** The plan is asked for again and again while a job waits. */
+function planOnce(job: RenderJob): RenderJob {
+  let plan: TransformPlan | undefined
+  return { ...job, planFor: (metadata) => (plan ??= job.planFor(metadata)) }
 }
 
 function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {
