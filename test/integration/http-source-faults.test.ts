@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask } from '../helpers/ask.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { startOriginServer, type Handler, type OriginServer } from '../helpers/http-origin-server.ts'
+import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
 
 let picture = Buffer.alloc(0)
@@ -128,6 +129,12 @@ const faults: readonly (readonly [what: string, status: number, code: string, ha
     413,
     'source_too_large',
     body(() => brotliCompressSync(Buffer.alloc(20_000_000)), { 'Content-Encoding': 'br' }),
+  ],
+  [
+    'sends compressed nothing without end',
+    413,
+    'source_too_large',
+    body(() => Buffer.concat(Array.from({ length: 15_000 }, () => gzipSync(''))), { 'Content-Encoding': 'gzip' }),
   ],
   [
     'breaks off inside gzip',
@@ -270,42 +277,62 @@ describe('a source that', () => {
   })
 })
 
-test('a source whose certificate nobody vouches for is unreachable, whatever the environment says', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'halftone-tls-'))
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-  const args = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-subj',
-    '/CN=localhost',
-  ]
-  execFileSync('openssl', [...args, '-keyout', key, '-out', cert, '-days', '2'], { stdio: 'ignore' })
-  const server = createTlsServer(
-    { key: readFileSync(key), cert: readFileSync(cert) },
-    (_request, response) => void response.end(picture),
-  )
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
-  const other = await startHalftone({
-    ...limits,
-    HALFTONE_SOURCE: `https://127.0.0.1:${port}`,
-    HALFTONE_RENDERERS: '1',
+describe('TLS', () => {
+  let directory = ''
+  let server: TlsServer
+  let port = 0
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'halftone-tls-'))
+    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+    const names = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+    execFileSync('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+    server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+      if (request.url === '/down.jpg') response.writeHead(302, { Location: `${origin.url}/plain.jpg` }).end()
+      else response.end(picture)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    port = (server.address() as AddressInfo).port
   })
-  try {
-    expect(await ask(other, '/a.jpg')).toMatchObject({ status: 502, code: 'source_unreachable' })
-  } finally {
-    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
-    await other.stop()
+  afterAll(() => {
     server.closeAllConnections()
     server.close()
     rmSync(directory, { recursive: true, force: true })
-  }
+  })
+
+  test('a certificate that nobody vouches for makes a source unreachable, whatever the environment says', async () => {
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+    const other = await startHalftone({
+      ...limits,
+      HALFTONE_SOURCE: `https://127.0.0.1:${port}`,
+      HALFTONE_RENDERERS: '1',
+    })
+    try {
+      expect(await ask(other, '/a.jpg')).toMatchObject({ status: 502, code: 'source_unreachable' })
+    } finally {
+      delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+      await other.stop()
+    }
+  })
+
+  test('an own authority can be added, and a redirect does not lead out of TLS', async () => {
+    origin.answer(good)
+    const spawned = await spawnHalftone({
+      ...limits,
+      HALFTONE_SOURCE: `https://127.0.0.1:${port}`,
+      HALFTONE_DATA_DIR: join(directory, 'data'),
+      NODE_EXTRA_CA_CERTS: join(directory, 'cert.pem'),
+    })
+    try {
+      const get = (target: string) => fetch(spawned.origin + target)
+      expect((await get('/a.jpg?w=20')).status).toBe(200)
+      const requests = origin.requests.length
+      expect((await get('/down.jpg?w=20')).headers.get('x-error')).toBe('source_url_refused')
+      expect(origin.requests).toHaveLength(requests)
+    } finally {
+      await spawned.kill('SIGTERM')
+    }
+  })
 })
 
 test('a source is asked below its base, without a query, without compression and by a name', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { describeSource } from '../../contract/source.contract.ts'
 import { startOriginServer, type Handler } from '../../helpers/http-origin-server.ts'
-import { openRemoteSource, remoteConfig } from '../../helpers/remote-source.ts'
+import { createMapStore, openRemoteSource, remoteConfig } from '../../helpers/remote-source.ts'
 
 const signal = new AbortController().signal
 
@@ -80,6 +80,23 @@ test('the credentials of a host are not sent along a redirect to another', async
         expect(JSON.stringify(seenElsewhere)).not.toContain('hunter2')
         await source.close()
       })
+    },
+  )
+})
+
+test('what is kept of a host that was taken off the list is not served any more', async () => {
+  await withServer(
+    (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('x'),
+    async (url) => {
+      const store = createMapStore()
+      const freshness = { minFreshSeconds: 600, maxFreshSeconds: 600, staleIfErrorSeconds: 0, negativeSeconds: 0 }
+      const web = (allowHosts: string[]) => remoteConfig({ kind: 'web', allowHosts }, { freshness })
+      const before = openRemoteSource(web([]), { store })
+      expect((await before.source.read(`${url}/a.jpg`, signal))?.bytes.toString()).toBe('x')
+      await before.source.close()
+      const after = openRemoteSource(web(['cdn.example']), { store })
+      await expect(after.source.read(`${url}/a.jpg`, signal)).rejects.toMatchObject({ code: 'source_url_refused' })
+      await after.source.close()
     },
   )
 })
