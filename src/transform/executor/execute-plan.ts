@@ -12,7 +12,7 @@ import { openOriginal } from './open-original.ts'
 import { stageSteps } from './plan-stages.ts'
 import type { PixelSource, Raster } from './raster.ts'
 import { rasterSource, renderRaster } from './raster.ts'
-import { runStage } from './run-stage.ts'
+import { drawStage, runStage } from './run-stage.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
 import { sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
 
@@ -100,9 +100,7 @@ async function draw(original: Original, plan: RenderPlan, limits: DecodeLimits):
   let { source } = opened
   const steps = stageSteps(plan, source.size)
   const last = steps.pop()
-  for (const { stage, size } of steps) {
-    source = rasterSource(await renderRaster(await runStage(stage, source, size), size, source.frames))
-  }
+  for (const { stage, size } of steps) source = await drawStage(stage, source, size)
   const size = last?.size ?? source.size
   const drawn = last ? await runStage(last.stage, source, size) : source.open()
   if (keepsOrientationTag(original.metadata, plan)) {

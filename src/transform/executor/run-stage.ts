@@ -11,9 +11,9 @@ import type { Size } from './turn.ts'
 
 /** Sets up one stage on its input and returns the pipeline, not yet run. `size` is that of the result, of one frame. */
 export async function runStage(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
+  if (source.frames > 1 && isByFrame(stage)) return rasterSource(await eachFrame(stage, source, size)).open()
   switch (stage.kind) {
     case 'geometry':
-      if (source.frames > 1 && !keepsFrameOrder(stage)) return eachFrame(stage, source, size)
       if (await needsColor(stage, source)) return colorLater(stage, source, size)
       return geometryPipeline(stage, source.open())
     case 'crop':
@@ -21,11 +21,21 @@ export async function runStage(stage: Stage, source: PixelSource, size: Size): P
       if (source.frames > 1) throw new AppError('internal', { cause: new Error('content crop of an animation') })
       return cropPipeline(stage, source.open())
     case 'blurFill':
-      if (source.frames > 1) return eachFrame(stage, source, size)
       return blurFill(await rasterOf(source), stage.canvas)
     case 'enhance':
       return enhanceTone(await rasterOf(source))
   }
+}
+
+/** Runs one stage to pixels, as the input of the next one. */
+export async function drawStage(stage: Stage, source: PixelSource, size: Size): Promise<PixelSource> {
+  if (source.frames > 1 && isByFrame(stage)) return rasterSource(await eachFrame(stage, source, size))
+  return rasterSource(await renderRaster(await runStage(stage, source, size), size, source.frames))
+}
+
+/** What sharp cannot do to the roll of frames: turns reverse their order or are refused, a backdrop would be one for all. */
+function isByFrame(stage: Stage): boolean {
+  return stage.kind === 'blurFill' || (stage.kind === 'geometry' && stage.turn.angle !== 0)
 }
 
 function geometryPipeline(stage: GeometryStage, pipeline: Sharp): Sharp {
@@ -43,11 +53,6 @@ function geometryPipeline(stage: GeometryStage, pipeline: Sharp): Sharp {
     pipeline.extend({ top, right, bottom, left, ...how })
   }
   return pipeline
-}
-
-/** Turning the roll of frames upside down would also reverse their order, and sharp refuses quarter turns of it. */
-function keepsFrameOrder(stage: GeometryStage): boolean {
-  return stage.turn.angle === 0
 }
 
 /** Whether the stage brings a colour into a picture that sharp keeps grey, and would make it grey as well. */
@@ -81,7 +86,7 @@ function cropPipeline(stage: CropStage, pipeline: Sharp): Sharp {
 }
 
 /** Frame by frame into one block of memory: an animation is held twice at most, as it was and as it will be. */
-async function eachFrame(stage: Stage, source: PixelSource, size: Size): Promise<Sharp> {
+async function eachFrame(stage: Stage, source: PixelSource, size: Size): Promise<Raster> {
   let roll: Raster | undefined
   for (const [index, frame] of framesOf(await rasterOf(source)).entries()) {
     const { pixels, channels } = await renderRaster(await runStage(stage, rasterSource(frame), size), size, 1)
@@ -89,5 +94,5 @@ async function eachFrame(stage: Stage, source: PixelSource, size: Size): Promise
     roll.pixels.set(pixels, index * pixels.length)
   }
   if (!roll) throw new AppError('internal', { cause: new Error('an animation without frames') })
-  return rasterSource(roll).open()
+  return roll
 }

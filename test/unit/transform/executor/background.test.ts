@@ -84,7 +84,7 @@ test('bars of an opaque grey picture take their colour, and the picture keeps it
   expect(isNear(picture.at(20, 20), [128, 128, 128])).toBe(true)
 })
 
-test('a grey animation takes the colour of its bars in every frame', async () => {
+test('an animation takes the colour of its bars in every frame', async () => {
   const moving = await sharp(await clearAnimation(), { pages: -1 })
     .gif()
     .toBuffer()
