@@ -37,7 +37,11 @@ function describe(explanation: Explanation): string {
     ['signature', explanation.signature],
     ['source', `${source.name} ${source.path} (${source.state.byteLength} bytes, version ${source.state.version})`],
     ['params', explanation.canonical || '(none that change a pixel)'],
-    ...explanation.ignored.map((one) => ['ignored', `${one.name}=${one.value} (expected ${one.expected})`] as const),
+    ...explanation.ignored.map((one) =>
+      one.appliedAs === undefined
+        ? (['ignored', `${one.name}=${one.value} (expected ${one.expected})`] as const)
+        : (['clamped', `${one.name}=${one.value} to ${one.appliedAs} (expected ${one.expected})`] as const),
+    ),
     [
       'capabilities',
       `${JSON.stringify(capabilities.narrowed)}${capabilities.varyAccept ? ', Vary: Accept' : ', no Vary'}`,

@@ -113,6 +113,7 @@ describe('presets', () => {
       detail: expect.stringContaining('w') as string,
     })
     expect(await ask('/presets/a.jpg?preset=other')).toMatchObject({ status: 400 })
+    expect(await ask('/presets/a.jpg')).toMatchObject({ status: 400, code: 'preset_required' })
   })
 
   test('defaults of a source are behind the URL', async () => {

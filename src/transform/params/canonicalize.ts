@@ -1,3 +1,4 @@
+import { foldDensity } from './fold-density.ts'
 import { defaultQualities } from './groups/format.ts'
 import { triggersRender } from './params.ts'
 import type { Params } from './params.ts'
@@ -11,10 +12,11 @@ const MAX_SHOWN_VALUE = 100
 
 /**
  * The one spelling of all params that mean the same picture, for the cache key: sorted, defaults and params without
- * effect left out, nothing that only changes headers. Empty exactly when the original is passed through.
+ * effect left out, dpr folded into px where that loses nothing, nothing that only changes headers. Empty exactly when the original is passed through.
  */
-export function canonicalParams(params: Params): string {
-  if (!triggersRender(params)) return ''
+export function canonicalParams(given: Params): string {
+  if (!triggersRender(given)) return ''
+  const params = foldDensity(given)
   const spelled = spellPixelParams(params)
   const parts = [...spelled].filter(([name, { entry, text }]) => {
     const { fallback, type } = entry.definition

@@ -8,6 +8,8 @@ import type { Params } from '../params/params.ts'
 export type ChosenFormat = {
   readonly format: OutputFormat
   readonly png: 'plain' | 'palette' | 'alpha'
+  /** Set where `lossless` was asked for and is too much work. */
+  readonly isLossy?: boolean
   readonly reason: string
 }
 

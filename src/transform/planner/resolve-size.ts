@@ -94,8 +94,10 @@ function cropBox({ source, box, params, unsized }: Request): Size {
   const aspect = aspectOf(params) ?? source.width / source.height
   const derived = (box.width ?? box.height) ? sidesOf(box, aspect) : innerBox(unsized, aspect)
   const dpr = params.dpr ?? 1
+  // Whole px, so that limits mean the same whether dpr was folded into them or not.
+  const device = (limit: number): number => (limit === Infinity ? limit : roundSide(limit * dpr))
   const limit = (side: number, min: number | undefined, max: number | undefined): number =>
-    clamp(side, (min ?? 0) * dpr, Math.max(min ?? 0, max ?? Infinity) * dpr)
+    clamp(side, min ? device(min) : 0, device(Math.max(min ?? 0, max ?? Infinity)))
   return {
     width: box.width ?? limit(derived.width, params['min-w'], params['max-w']),
     height: box.height ?? limit(derived.height, params['min-h'], params['max-h']),

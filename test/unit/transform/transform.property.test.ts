@@ -12,7 +12,7 @@ import { triggersRender } from '../../../src/transform/params/params.ts'
 import { parseParams } from '../../../src/transform/params/parse-params.ts'
 import type { ParsedParams } from '../../../src/transform/params/parse-params.ts'
 import { spellings } from '../../../src/transform/params/registry.ts'
-import { snapParams } from '../../../src/transform/params/variant-policy.ts'
+import { snapParams } from '../../../src/transform/params/snap-params.ts'
 import { lenientParams, planLimits, planQuery } from '../../helpers/plan-request.ts'
 import type { RenderPlan } from '../../helpers/plan-request.ts'
 
@@ -58,12 +58,20 @@ const sizeQueries = fc
       fit: fits,
       crop: crops,
       ar: fc.constantFrom('1:1', '16:9', '1:10000', '10000:1', '0.3:7'),
-      dpr: fc.constantFrom('0.01', '0.5', '1.5', '3', '5'),
-      rect: fc.constantFrom('10,10,50,50', 'center,middle,0.5,0.5', '0.9,0.9,0.5,full', 'right,bottom,1,1', '5000,0,9,9'),
+      dpr: fc.constantFrom('0.01', '0.5', '0.999', '1.0001', '1.5', '3', '5'),
+      rect: fc.constantFrom(
+        '10,10,50,50',
+        'center,middle,0.5,0.5',
+        '0.9,0.9,0.5,full',
+        'right,bottom,1,1',
+        '5000,0,9,9',
+      ),
       'fp-x': fc.constantFrom('0', '0.33', '1'),
       'fp-y': fc.constantFrom('0', '0.77', '1'),
       'fp-z': fc.constantFrom('1', '1.5', '99'),
       'max-w': fc.constantFrom('1', '50', '500'),
+      'max-h': fc.constantFrom('1', '77', '3001'),
+      'min-w': fc.constantFrom('1', '33', '4097'),
       'min-h': fc.constantFrom('1', '50', '8192'),
       orient: fc.constantFrom('0', '3', '90'),
       fm: fc.constantFrom('jpg', 'png', 'webp', 'avif', 'gif'),
@@ -167,13 +175,32 @@ describe('params', () => {
 })
 
 test('any Accept header is harmless', () => {
-  const tokens = fc.constantFrom('image/avif', 'image/webp', '*/*', ';q=0', ';q=', ',', '"', '\\', '=', ' ', ';', '\u0000')
+  const tokens = fc.constantFrom(
+    'image/avif',
+    'image/webp',
+    '*/*',
+    ';q=0',
+    ';q=',
+    ',',
+    '"',
+    '\\',
+    '=',
+    ' ',
+    ';',
+    '\u0000',
+  )
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.array(tokens).map((parts) => parts.join(''))), (accept) => {
-      const { avif, webp } = detectCapabilities(accept)
-      if (avif) expect(accept.toLowerCase()).toContain('image/avif')
-      if (webp) expect(accept.toLowerCase()).toContain('image/webp')
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.array(tokens).map((parts) => parts.join('')),
+      ),
+      (accept) => {
+        const { avif, webp } = detectCapabilities(accept)
+        if (avif) expect(accept.toLowerCase()).toContain('image/avif')
+        if (webp) expect(accept.toLowerCase()).toContain('image/webp')
+      },
+    ),
     { numRuns: 1000 },
   )
 })

@@ -34,6 +34,30 @@ describe('canonicalParams', () => {
   })
 
   test.each([
+    ['w=100&dpr=2', 'w=200'],
+    ['w=100&dpr=1.0001', 'w=100'],
+    ['w=100&h=50&dpr=1.5', 'w=150&h=75'],
+    ['h=101&dpr=0.5', 'h=51'],
+    ['w=100&fit=crop&max-h=50&dpr=1.50001', 'w=150&fit=crop&max-h=75'],
+    ['w=100&max-h=50&dpr=2', 'w=200'],
+    ['fit=crop&ar=1:1&max-w=100&dpr=2', 'fit=crop&ar=1:1&max-w=200'],
+    ['dpr=3', 'fit=clip'],
+    ['dpr=3&fit=max', 'fit=max'],
+  ])('dpr is folded where that loses nothing: %s is %s', (one, other) => {
+    expect(canonical(one)).toBe(canonical(other))
+  })
+
+  test('and left where it would', () => {
+    for (const query of ['dpr=0.5', 'dpr=2&w=0.5', 'dpr=2&h=4097&w=100', 'dpr=0.1&w=5'])
+      expect(canonical(query)).toBe(query)
+  })
+
+  test('ten thousand densities of a width are as many keys as widths', () => {
+    const keys = Array.from({ length: 10_000 }, (_, step) => canonical(`w=100&dpr=${String(1 + step / 10_000)}`))
+    expect(new Set(keys).size).toBe(101)
+  })
+
+  test.each([
     ['w=1', 'w=2'],
     ['w=100&fit=max', 'w=100'],
     ['auto=compress&q=75', 'auto=compress'],
@@ -53,11 +77,19 @@ describe('canonicalParams', () => {
 })
 
 describe('triggersRender', () => {
-  test.each(['', 's=a&ixlib=b&ixid=c&expires=5&dl=x.jpg', 'utm_source=x', 'w=abc', 'fm=mp4', 'preset=nope'])(
+  test.each(['', 's=a&ixlib=b&ixid=c&expires=5&dl=x.jpg', 'utm_source=x'])(
     '%j passes the original through, under the empty key',
     (query) => {
       expect(triggersRender(lenientParams(query))).toBe(false)
       expect(canonical(query)).toBe('')
+    },
+  )
+
+  test.each(['w=abc', 'fm=mp4', 'preset=nope', 'rect=9', 'bg=nocolour&utm_source=x'])(
+    '%s asks for pixels, though not which: the picture is rendered as it is, and tells no place',
+    (query) => {
+      expect(triggersRender(lenientParams(query))).toBe(true)
+      expect(canonical(query)).toBe('fit=clip')
     },
   )
 

@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../../../src/errors.ts'
-import { parseParams } from '../../../../src/transform/params/parse-params.ts'
+import { checkParams, parseParams } from '../../../../src/transform/params/parse-params.ts'
 import type { ParseOptions } from '../../../../src/transform/params/parse-params.ts'
 
 const presets = { card: 'w=300&h=200&fit=crop&auto=format', broken: 'w=abc&q=60', nested: 'preset=card&q=50' }
@@ -101,12 +102,12 @@ describe('values', () => {
     'flip=x',
     'fill=image',
     'max-w=0',
-    'expires=soon',
   ])('%s is bad: ignored and listed, refused when strict', (query) => {
     const [name = '', value = ''] = query.split('=')
     const { params, ignored } = parse(query)
-    expect(params).toEqual({})
+    expect(params).toEqual({ fit: 'clip' })
     expect(ignored).toMatchObject([{ name, value }])
+    expect(ignored[0]).not.toHaveProperty('appliedAs')
     expect(ignored[0]?.expected).not.toBe('')
     const error = thrownBy(() => parse(query, { strict: true }))
     expect(error.code).toBe('param_invalid')
@@ -115,13 +116,20 @@ describe('values', () => {
     expect(error.detail).toContain(`got "${value}"`)
   })
 
-  test.each(['w=9000', 'q=101', 'auto=format,bogus', 'crop=top,zebra'])(
-    '%s is applied as far as it is understood, and refused when strict',
-    (query) => {
-      expect(Object.keys(parse(query).params)).toHaveLength(1)
-      expect(thrownBy(() => parse(query, { strict: true })).code).toBe('param_invalid')
-    },
-  )
+  test('a bad value that concerns no pixel asks for none', () => {
+    expect(parse('expires=soon')).toMatchObject({ params: {}, ignored: [{ name: 'expires' }] })
+  })
+
+  test.each([
+    ['w=9000', '8192'],
+    ['q=101', '100'],
+    ['auto=format,bogus', 'format'],
+    ['crop=top,zebra', 'top'],
+  ])('%s is applied as far as it is understood, and refused when strict', (query, appliedAs) => {
+    expect(Object.keys(parse(query).params)).toHaveLength(1)
+    expect(parse(query).ignored).toMatchObject([{ appliedAs }])
+    expect(thrownBy(() => parse(query, { strict: true })).code).toBe('param_invalid')
+  })
 })
 
 describe('crop lists', () => {
@@ -157,14 +165,7 @@ describe('names', () => {
     expect(parse('W=5').params).toEqual({})
   })
 
-  test.each([
-    '__proto__=1',
-    'constructor=1',
-    'toString=1',
-    'hasOwnProperty64=1',
-    'preset=__proto__',
-    'preset=constructor',
-  ])('%s is nothing special', (query) => {
+  test.each(['__proto__=1', 'constructor=1', 'toString=1', 'hasOwnProperty64=1'])('%s is nothing special', (query) => {
     const { params } = parse(query)
     expect(params).toEqual({})
     expect(Object.getPrototypeOf(params)).toBe(Object.prototype)
@@ -250,6 +251,20 @@ describe('presets and defaults', () => {
     expect(parse('preset=broken', { defaults: 'preset=card' }).params).toEqual({ preset: 'broken', q: 60 })
   })
 
+  test.each(['preset=nope', 'preset=__proto__', 'preset=constructor'])(
+    '%s still asks for a rendering, which strips what the original tells',
+    (query) => {
+      expect(parse(query).params).toEqual({ fit: 'clip' })
+      expect(parse('', { defaults: query }).params).toEqual({ fit: 'clip' })
+    },
+  )
+
+  test('a preset or defaults of which nothing can be applied ask for a rendering as well', () => {
+    expect(parse('preset=bad', { presets: { bad: 'w=abc' } }).params).toEqual({ preset: 'bad', fit: 'clip' })
+    expect(parse('', { defaults: 'fm=mp4' }).params).toEqual({ fit: 'clip' })
+    expect(parse('preset=named', { presets: { named: 'dl=a.jpg' } }).params).toEqual({ preset: 'named', dl: 'a.jpg' })
+  })
+
   test('presets do not nest', () => {
     expect(parse('preset=nested').params).toEqual({ preset: 'nested', q: 50 })
   })
@@ -269,6 +284,29 @@ describe('presets and defaults', () => {
 
   test('only what the URL itself names is named', () => {
     expect(parse('preset=card&q=abc&s=x&utm=1').named).toEqual(['preset', 'q'])
+  })
+})
+
+describe('checkParams', () => {
+  test.each(['', 'w=480&h=320&fit=crop&auto=format', 'preset=card&q=60'])('%j is sound', (query) => {
+    expect(checkParams(query, presets)).toEqual([])
+  })
+
+  test.each([
+    ['w=abc', [{ name: 'w', value: 'abc' }]],
+    ['w=9000&q=60', [{ name: 'w', value: '9000', appliedAs: '8192' }]],
+    ['witdh=100', [{ name: 'witdh' }]],
+    ['preset=crad', [{ name: 'preset', value: 'crad' }]],
+    ['h64=!', [{ name: 'h64' }]],
+  ])('%s is faulty', (query, faults) => {
+    expect(checkParams(query, presets)).toMatchObject(faults)
+  })
+
+  test('the presets that come with Halftone are sound', async () => {
+    const shipped: unknown = JSON.parse(await readFile('config/presets.json', 'utf8'))
+    const queries = Object.values(shipped as Record<string, string>)
+    expect(queries.length).toBeGreaterThan(0)
+    for (const query of queries) expect(checkParams(query), query).toEqual([])
   })
 })
 
