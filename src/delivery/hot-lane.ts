@@ -1,7 +1,7 @@
 import type { CachedResult } from '../cache/cached-result.ts'
-import type { OriginalState, Source } from '../sources/source.ts'
+import type { Source } from '../sources/source.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
-import type { AnswerFacts } from './image-answer.ts'
+import { loggedPath, type AnswerFacts } from './image-answer.ts'
 import { notModifiedAnswer, resultAnswer, type ResponseContext } from './image-response.ts'
 
 /** A repeat hit, ready to be written: nothing is parsed, verified or hashed again. */
@@ -11,11 +11,13 @@ export type HotAnswer = {
   readonly notModifiedHead: string[]
   readonly etag: string
   readonly facts: AnswerFacts
+  /** The facts as the members of a JSON object, for the log line. */
+  readonly factsJson: string
 }
 
 /**
  * Raw target and client class -> prebuilt answer. An entry is believed only while the source state it was made under is
- * fresh and unchanged, its result is still in the memory tier, and its URL has not expired.
+ * fresh, its result is still in the memory tier, and its URL has not expired.
  */
 export interface HotLane {
   find(
@@ -31,15 +33,12 @@ export type HotLaneDeps = {
   /** False when no source is chosen by Host, so that the header cannot multiply entries. */
   readonly hostMatters: boolean
   readonly peekResult: (key: string) => CachedResult | undefined
-  readonly peekState: (source: Source, path: string) => OriginalState | 'absent' | 'unknown'
+  /** Until when the state of an original, as it was last seen, is believed. */
+  readonly stateFreshUntilMs: (source: Source, path: string) => number
 }
 
 type Entry = {
   readonly resultKey: string
-  readonly source: Source
-  readonly path: string
-  readonly version: string
-  readonly maxAgeSeconds: number | undefined
   readonly validUntilMs: number
   readonly answer: HotAnswer
 }
@@ -49,6 +48,8 @@ const expiringEntryMs = 1000
 // Accept headers in the wild are a few dozen; longer ones are not worth remembering.
 const maxAccepts = 500
 const maxAcceptLength = 300
+// Longer targets are what floods are made of, and each is kept as a key.
+const maxTargetLength = 2000
 // For URLs that do not negotiate, all clients share one entry.
 const anyClass = 4
 
@@ -68,44 +69,30 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
     return found
   }
 
-  /** The body stays in the memory tier alone, so that an entry never keeps alive what the tier has thrown out. */
-  function believedBody(entry: Entry, nowMs: number): Buffer | undefined {
-    if (nowMs >= entry.validUntilMs) return undefined
-    const state = deps.peekState(entry.source, entry.path)
-    if (typeof state !== 'object' || state.version !== entry.version) return undefined
-    // A remote origin may have said another life.
-    if (state.maxAgeSeconds !== entry.maxAgeSeconds) return undefined
-    return deps.peekResult(entry.resultKey)?.body
-  }
-
   return {
     find({ target, host, accept }, nowMs) {
       const key = keyOf(target, host)
       const entry = slots[anyClass]?.get(key) ?? slots[classOf(accept)]?.get(key)
-      const body = entry && believedBody(entry, nowMs)
-      return body && { answer: entry.answer, body }
+      if (entry === undefined || nowMs >= entry.validUntilMs) return undefined
+      // The body stays in the memory tier alone, so that an entry never keeps alive what the tier has thrown out.
+      const result = deps.peekResult(entry.resultKey)
+      return result && { answer: entry.answer, body: result.body }
     },
     remember(context, resultKey, result) {
-      const { raw, request, state } = context
-      if (deps.maxEntries === 0 || deps.peekResult(resultKey) === undefined) return
-      const expires = request.expiresAtSeconds !== undefined
-      const validUntilMs = expires
-        ? Math.min(context.nowMs + expiringEntryMs, (request.expiresAtSeconds ?? 0) * 1000)
-        : Infinity
+      const { raw, request, nowMs } = context
+      if (deps.maxEntries === 0 || raw.target.length > maxTargetLength) return
+      const { expiresAtSeconds } = request
+      const expires = expiresAtSeconds !== undefined
+      const validUntilMs = Math.min(
+        deps.stateFreshUntilMs(request.source, request.path),
+        expires ? Math.min(nowMs + expiringEntryMs, expiresAtSeconds * 1000) : Infinity,
+      )
       const slot = slots[request.negotiated ? classOf(raw.accept) : anyClass]
-      const answer = buildAnswer(expires ? { ...context, nowMs: context.nowMs + expiringEntryMs } : context, result)
+      const answer = buildAnswer(expires ? { ...context, nowMs: nowMs + expiringEntryMs } : context, result)
       const key = keyOf(raw.target, raw.host)
       // Re-inserted, so that the first of the map is the one renewed longest ago.
       slot?.delete(key)
-      slot?.set(key, {
-        resultKey,
-        source: request.source,
-        path: request.path,
-        version: state.version,
-        maxAgeSeconds: state.maxAgeSeconds,
-        validUntilMs,
-        answer,
-      })
+      slot?.set(key, { resultKey, validUntilMs, answer })
       const oldest = slot && slot.size > deps.maxEntries ? slot.keys().next().value : undefined
       if (oldest !== undefined) slot?.delete(oldest)
     },
@@ -120,6 +107,7 @@ function buildAnswer(context: ResponseContext, result: CachedResult): HotAnswer 
     notModifiedHead: hotHead(notModifiedAnswer(whole).headers, 'not-modified'),
     etag: context.etag,
     facts,
+    factsJson: JSON.stringify({ path: loggedPath(context.raw.target), ...facts, outcome: undefined }).slice(1, -1),
   }
 }
 

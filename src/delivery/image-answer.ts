@@ -18,3 +18,11 @@ export type AnswerFacts = {
   readonly height?: number
   readonly error?: string
 }
+
+const maxLoggedPath = 500
+
+/** A target as logs may show it: without the query, which may carry a signature. */
+export function loggedPath(target: string): string {
+  const end = target.indexOf('?')
+  return target.slice(0, Math.min(end === -1 ? target.length : end, maxLoggedPath))
+}

@@ -11,7 +11,6 @@ export type HotDeps = {
 export type HotServed = {
   readonly requestId: string
   readonly method: string
-  readonly target: string
   readonly answer: HotAnswer
   readonly status: 200 | 304
   readonly bytes: number
@@ -50,7 +49,7 @@ export function serveHot(request: IncomingMessage, response: ServerResponse, dep
   response.end(hasBody ? body : undefined)
   cutWhenStalled(response)
   const bytes = hasBody ? body.length : 0
-  deps.onHot({ requestId, method, target, answer, status, bytes, seconds: (performance.now() - startedMs) / 1000 })
+  deps.onHot({ requestId, method, answer, status, bytes, seconds: (performance.now() - startedMs) / 1000 })
   return true
 }
 

@@ -10,6 +10,13 @@ export interface Logger {
   flush(): void
 }
 
+/** The short way for a line that comes tens of thousands of times a second and is ready but for a few members. */
+export interface LineWriter {
+  readonly writesInfo: boolean
+  /** Members of a JSON object, without braces; level and time are put before them. */
+  writeInfo(members: string): void
+}
+
 export type LogFields = Readonly<Record<string, unknown>>
 
 // One system call a line would be the dearest part of a hit. Lines leave in blocks, at the latest after this time;
@@ -19,7 +26,7 @@ const longestHoldMs = 250
 const maxHeldBytes = 16_777_216
 
 /** JSON lines to stdout, or synchronously to the given stream. */
-export function createLogger(options: { level: string; destination?: DestinationStream }): Logger {
+export function createLogger(options: { level: string; destination?: DestinationStream }): Logger & LineWriter {
   const settings = {
     level: options.level,
     base: null,
@@ -35,7 +42,9 @@ export function createLogger(options: { level: string; destination?: Destination
         maxLength: maxHeldBytes,
         periodicFlush: longestHoldMs,
       })
-  const sink = pino(settings, options.destination ?? blocks)
+  const lines = options.destination ?? blocks ?? pino.destination(1)
+  const sink = pino(settings, lines)
+  const isoNow = createIsoClock()
   return {
     error: (event, fields) => {
       sink.error({ event, ...fields })
@@ -48,6 +57,22 @@ export function createLogger(options: { level: string; destination?: Destination
     info: (event, fields) => sink.info({ event, ...fields }),
     debug: (event, fields) => sink.debug({ event, ...fields }),
     flush: () => blocks?.flushSync(),
+    writesInfo: sink.isLevelEnabled('info'),
+    writeInfo: (members) => lines.write(`{"level":"info","time":"${isoNow()}",${members}}\n`),
+  }
+}
+
+/** The time as pino writes it; made anew at most once a millisecond. */
+function createIsoClock(): () => string {
+  let lastMs = 0
+  let text = ''
+  return () => {
+    const nowMs = Date.now()
+    if (nowMs !== lastMs) {
+      lastMs = nowMs
+      text = new Date(nowMs).toISOString()
+    }
+    return text
   }
 }
 

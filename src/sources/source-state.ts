@@ -16,8 +16,8 @@ export type SourceStateOptions = {
 export interface SourceState {
   /** The state, at most `ttlMs` old. Concurrent questions for one path share one stat; failures are not remembered. */
   get(source: Source, path: string, signal: AbortSignal): Promise<OriginalState | undefined>
-  /** What is known without asking, for the hot lane; `unknown` when it is too old or was never asked. */
-  peek(source: Source, path: string): OriginalState | 'absent' | 'unknown'
+  /** Until when (Unix ms) the remembered state is believed; 0 when nothing is remembered. For the hot lane. */
+  freshUntilMs(source: Source, path: string): number
   forget(source: Source, path: string): void
 }
 
@@ -73,9 +73,9 @@ export function createSourceState(options: SourceStateOptions): SourceState {
       if (entry !== undefined) return Promise.resolve(entry.state)
       return untilAborted(asking.get(key) ?? ask(source, path, key), signal)
     },
-    peek(source, path) {
+    freshUntilMs(source, path) {
       const entry = fresh(keyOf(source, path))
-      return entry === undefined ? 'unknown' : (entry.state ?? 'absent')
+      return entry === undefined ? 0 : entry.checkedAtMs + ttlMs
     },
     forget(source, path) {
       const key = keyOf(source, path)

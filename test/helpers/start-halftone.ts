@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { createApp, type App, type AppOptions } from '../../src/app.ts'
 import { listSamples } from '../../src/cli/samples.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
-import { createLogger, type Logger } from '../../src/observability/create-logger.ts'
+import { createLogger } from '../../src/observability/create-logger.ts'
 
 export const projectRoot = resolve(import.meta.dirname, '../..')
 
@@ -31,7 +31,7 @@ export async function startHalftone(
   )
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults))
   const logLines: Record<string, unknown>[] = []
-  const logger: Logger = createLogger({
+  const logger = createLogger({
     level: 'debug',
     destination: { write: (line) => void logLines.push(JSON.parse(line) as Record<string, unknown>) },
   })

@@ -8,7 +8,13 @@ import type { Orientation } from './image-metadata.ts'
 export type Operation =
   /** Bring a picture stored with this EXIF orientation upright (1 = nothing to do, never emitted). */
   | { readonly op: 'orient'; readonly orientation: Orientation }
-  | { readonly op: 'extract'; readonly left: number; readonly top: number; readonly width: number; readonly height: number }
+  | {
+      readonly op: 'extract'
+      readonly left: number
+      readonly top: number
+      readonly width: number
+      readonly height: number
+    }
   /** Exactly this size; aspect is the planner's business. */
   | { readonly op: 'resize'; readonly width: number; readonly height: number }
   /** Cut the most interesting window of this size out of a picture that is at least as large. */

@@ -20,7 +20,7 @@ test('every setting, param and error has its row', async () => {
 
 test('config/example.env is a configuration when its values are uncommented', async () => {
   const example = (await generateDocs()).get('config/example.env') ?? ''
-  const lines = [...example.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map((match): [string, string] => [
+  const lines = [...example.matchAll(/^#([A-Z0-9_]+)=(.*)$/gm)].map((match): [string, string] => [
     match[1] ?? '',
     match[2] ?? '',
   ])

@@ -39,7 +39,6 @@ describe('source state', () => {
     const state = createSourceState({ ttlMs: 1000, now: () => 0 })
     await state.get(missing.source, '/a', signal)
     expect(await state.get(missing.source, '/a', signal)).toBeUndefined()
-    expect(state.peek(missing.source, '/a')).toBe('absent')
     expect(missing.asked).toHaveLength(1)
 
     const failing = countingSource(() => Promise.reject(new Error('broken')))
@@ -83,7 +82,8 @@ describe('source state', () => {
     answers[1]?.(stateOf('new'))
     answers[0]?.(stateOf('old'))
     expect(await Promise.all([old, anew])).toEqual([stateOf('old'), stateOf('new')])
-    expect(state.peek(source, '/a')).toEqual(stateOf('new'))
+    expect(await state.get(source, '/a', signal)).toEqual(stateOf('new'))
+    expect(state.freshUntilMs(source, '/a')).toBe(1000)
     expect(asked).toHaveLength(2)
   })
 
@@ -92,11 +92,7 @@ describe('source state', () => {
     const state = createSourceState({ ttlMs: 1000, maxEntries: 2, now: () => 0 })
     for (const path of ['/a', '/b', '/a', '/c']) await state.get(source, path, signal)
     expect(asked).toEqual(['/a', '/b', '/c'])
-    expect([state.peek(source, '/a'), state.peek(source, '/b'), state.peek(source, '/c')]).toEqual([
-      stateOf('v'),
-      'unknown',
-      stateOf('v'),
-    ])
+    expect(['/a', '/b', '/c'].map((path) => state.freshUntilMs(source, path))).toEqual([1000, 0, 1000])
   })
 
   test('with no time to live it asks every time', async () => {
