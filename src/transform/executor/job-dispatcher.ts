@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { RenderConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { executorLimits } from './executor-limits.ts'
@@ -157,7 +156,8 @@ function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
   const pickBy = (costOf: typeof costOn) =>
     state.queue.pick((entry) => {
       const isBeingRead = !entry.forecast().isKnown && unread.has(entry.sourceKey)
-      return isBeingRead ? undefined : costOf(entry, renderer, placement)
+      const mayTake = !isBeingRead && renderer.startedAtMs >= entry.freshAfterMs
+      return mayTake ? costOf(entry, renderer, placement) : undefined
     })
   const ticket = pickBy(costOn) ?? pickBy(costMovedTo)
   if (!ticket) return false
@@ -200,8 +200,6 @@ async function runTicket(state: Dispatch, ticket: Ticket, renderer: RendererProc
   try {
     await ticket.attempt(renderer)
   } catch (error) {
-    // Renderers that died together are told of one after another; the next try must not go to one of them.
-    if (error instanceof RendererDied) await setImmediate()
     if (error instanceof RendererDied) afterDeath(state, ticket, guard.killedFor())
     else ticket.reject(error)
   } finally {
@@ -218,6 +216,7 @@ function afterDeath(state: Dispatch, ticket: Ticket, killedFor: KillReason | und
   if (killedFor === 'deadline') return ticket.reject(new AppError('render_too_slow', { details: { deadlineMs } }))
   if (killedFor === 'abandoned' || ticket.isSettled()) return
   ticket.attempts++
+  ticket.freshAfterMs = performance.now()
   state.log('warn', 'render_crashed', { sourceKey: ticket.sourceKey, attempt: ticket.attempts })
   if (ticket.attempts < executorLimits.attemptsPerJob) {
     state.queue.push(ticket)

@@ -42,6 +42,8 @@ export type Ticket = QueueEntry & {
   readonly limitWait: () => void
   readonly isSettled: () => boolean
   attempts: number
+  /** The next try goes to a renderer that was started later: those that died in the same moment are not all known to be dead. */
+  freshAfterMs: number
 }
 
 export type Admission = {
@@ -89,6 +91,7 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
     limitWait: () => (queueTimer = setTimeout(() => leave(new AppError('overloaded')), admission.queueLimitMs)),
     isSettled: () => isSettled,
     attempts: 0,
+    freshAfterMs: 0,
   }
   signal.addEventListener('abort', onAbort, { once: true })
   ticket.limitWait()

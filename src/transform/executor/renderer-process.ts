@@ -23,6 +23,7 @@ export class RendererDied extends Error {
 /** One child process, seen from the front. */
 export interface RendererProcess {
   readonly pid: number | undefined
+  readonly startedAtMs: number
   /** Resolves when it can take work; rejects with RendererDied when it never will. */
   readonly ready: Promise<void>
   /** Resolves when it is gone. Never rejects. */
@@ -53,6 +54,7 @@ export function startRenderer(config: RenderConfig): RendererProcess {
   const replies = createReplySlot(child, exited)
   return {
     pid: child.pid,
+    startedAtMs: performance.now(),
     ready: withStartTimeout(child, replies.next()),
     exited,
     ask(request) {
