@@ -79,7 +79,7 @@ function errorRows(): string {
 function exampleEnvironment(settings: readonly SettingDescription[]): string {
   const groups = [...Map.groupBy(settings, (setting) => setting.group)].map(([group, members]) => {
     const lines = members.map((setting) => {
-      const isText = ['none', 'the ', 'config/'].some((start) => setting.default.startsWith(start))
+      const isText = ['none', 'the ', 'config/', 'every ', 'AWS'].some((start) => setting.default.startsWith(start))
       const value = isText
         ? `\n# (default: ${setting.default})\n#${setting.env}=`
         : `\n#${setting.env}=${setting.default}`
