@@ -20,6 +20,17 @@ export type RendererRequest =
   | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly isShared: boolean }
   | { readonly kind: 'drop' }
 
+/**
+ * A request as it crosses: the bytes of an original go through a pipe of their own, after the message that announces them.
+ * Serialised with the message, a photograph of 3 MB cost the front 19 ms and much garbage; through the pipe it is copied once.
+ */
+export type RendererMessage =
+  | Exclude<RendererRequest, { readonly kind: 'probe' }>
+  | { readonly kind: 'probe'; readonly sourceKey: string; readonly byteLength: number }
+
+/** The renderer's end of the pipe that originals come through. */
+export const originalsFd = 4
+
 /** Renderer to front. `ready` comes once, unasked; `drop` is not answered; `unknown` says that the original is forgotten. */
 export type RendererReply =
   | { readonly kind: 'ready' }

@@ -1,11 +1,18 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { setPriority } from 'node:os'
+import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { RenderConfig } from '../../config/config.ts'
 import { executorLimits } from './executor-limits.ts'
 import { rendererEnvironment } from './renderer-environment.ts'
-import type { RendererReply, RendererRequest, RendererSettings } from './renderer-messages.ts'
+import {
+  originalsFd,
+  type RendererMessage,
+  type RendererReply,
+  type RendererRequest,
+  type RendererSettings,
+} from './renderer-messages.ts'
 
 /** How a renderer ended. */
 export type RendererExit = { readonly signal: string; readonly stderrTail: string }
@@ -47,7 +54,8 @@ export function startRenderer(config: RenderConfig): RendererProcess {
     child.once('exit', (code, signal) => end(signal ?? `exit ${code}`))
     child.once('error', (error) => end(error.message))
   })
-  // A write into a dead child's pipe ends up here; `exit` follows.
+  // A write into a dead child's pipes ends up here; `exit` follows.
+  originalsPipe(child)?.on('error', () => child.kill('SIGKILL'))
   child.on('error', () => child.kill('SIGKILL'))
   // Without its channel a renderer is of no use, and ends by itself; this makes sure.
   child.once('disconnect', () => child.kill('SIGKILL'))
@@ -82,7 +90,7 @@ function forkRenderer(config: RenderConfig): ChildProcess {
     env: rendererEnvironment(config.jemalloc),
     execArgv: extension === '.ts' ? ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'] : [],
     serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
   })
 }
 
@@ -141,7 +149,17 @@ async function withStartTimeout(child: ChildProcess, firstReply: Promise<Rendere
 
 function send(child: ChildProcess, request: RendererRequest): void {
   // The answer to a failed write is the renderer's end, which whoever asked is waiting for as well.
-  child.send(request, (error) => {
+  const onWritten = (error: Error | null | undefined) => {
     if (error) child.kill('SIGKILL')
-  })
+  }
+  if (request.kind !== 'probe') return void child.send(request, onWritten)
+  const { kind, sourceKey, original } = request
+  const message: RendererMessage = { kind, sourceKey, byteLength: original.length }
+  child.send(message, onWritten)
+  originalsPipe(child)?.write(original, onWritten)
+}
+
+function originalsPipe(child: ChildProcess): Writable | undefined {
+  const pipe = child.stdio[originalsFd]
+  return pipe instanceof Writable ? pipe : undefined
 }

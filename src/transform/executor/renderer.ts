@@ -1,9 +1,16 @@
+import { readSync } from 'node:fs'
 import { setImmediate } from 'node:timers'
 import sharp from 'sharp'
 import { toAppError } from '../../errors.ts'
 import { decodeFailure } from './decode-failure.ts'
-import type { RendererReply, RendererRequest, RendererSettings } from './renderer-messages.ts'
-import { packFailure } from './renderer-messages.ts'
+import {
+  originalsFd,
+  packFailure,
+  type RendererMessage,
+  type RendererReply,
+  type RendererRequest,
+  type RendererSettings,
+} from './renderer-messages.ts'
 import { createJobRunner } from './run-jobs.ts'
 
 /** The child process: one job at a time, no secret, no socket; it may be killed at any moment. */
@@ -25,6 +32,19 @@ function restrictSharp(): void {
   sharp.unblock({ operation: loaders })
 }
 
+/** Fetches the bytes that a message announces. Blocks: until they are here there is nothing else to do. */
+function withOriginal(message: RendererMessage): RendererRequest {
+  if (message.kind !== 'probe') return message
+  const original = Buffer.allocUnsafeSlow(message.byteLength)
+  for (let length = 0; length < original.length;) {
+    const read = readSync(originalsFd, original, length, original.length - length, null)
+    // The front is gone.
+    if (read === 0) process.kill(process.pid, 'SIGKILL')
+    length += read
+  }
+  return { kind: 'probe', sourceKey: message.sourceKey, original }
+}
+
 function send(reply: RendererReply): void {
   process.send?.(reply)
 }
@@ -32,8 +52,8 @@ function send(reply: RendererReply): void {
 function start(settings: RendererSettings): void {
   restrictSharp()
   const run = createJobRunner(settings)
-  process.on('message', (request: RendererRequest) => {
-    run(request)
+  process.on('message', (message: RendererMessage) => {
+    run(withOriginal(message))
       .then((reply) => reply && send(reply))
       .catch((error: unknown) => {
         const failure = packFailure(error instanceof TypeError ? toAppError(error) : decodeFailure(error))
