@@ -84,14 +84,14 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     },
     resolveHost: options.resolveHost ?? createHostResolver(),
   })
-  const metrics = createMetrics(() => samplesOf(rendererPool, caches))
+  const metrics = createMetrics(() => samplesOf(config, rendererPool, caches))
   const { deliverImage, hotLane } = wireDelivery(config, { sources, rendererPool, caches, logger, metrics })
 
   let closing: Promise<void> | undefined
   const operations = {
     notReadyBecause: () => [
       ...(closing ? ['closing'] : []),
-      ...(rendererPool.stats().pids.length === 0 ? ['no_renderer'] : []),
+      ...(rendererPool.stats().ready === 0 ? ['no_renderer'] : []),
     ],
     exposeMetrics: () => metrics.expose(),
   }
@@ -244,12 +244,12 @@ function wireDelivery(
   return { deliverImage, hotLane }
 }
 
-function samplesOf(rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
+function samplesOf(config: Config, rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
   const pool = rendererPool.stats()
   return {
     renderersBusy: pool.running,
-    renderersTotal: pool.renderers,
-    renderersReady: pool.pids.length,
+    renderersTotal: config.render.renderers,
+    renderersReady: pool.ready,
     renderQueue: pool.queued,
     tiers: { memory: caches.memory.stats(), disk: caches.disk.stats(), originals: caches.originalTier.stats() },
   }

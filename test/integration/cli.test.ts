@@ -151,6 +151,16 @@ describe('serve', () => {
     },
   )
 
+  test('params that an operator wrote wrongly are told at start', async () => {
+    originals.write('bad-presets.json', JSON.stringify({ card: 'w=abc&nonsense=3' }))
+    const { code, stderr } = await run(['serve'], {
+      HALFTONE_PRESETS_FILE: `${originals.folder}/bad-presets.json`,
+      HALFTONE_DEFAULT_PARAMS: 'fit=sideways',
+    })
+    expect(code).toBe(2)
+    for (const text of ['card', 'w=abc', 'nonsense', 'fit=sideways']) expect(stderr).toContain(text)
+  })
+
   test('all faults of the configuration at once, with exit code 2', async () => {
     const { code, stderr } = await run(['serve'], { PORT: 'x', HALFTONE_RENDERER: '3', HALFTONE_SIGNED: 'maybe' })
     expect(code).toBe(2)

@@ -133,7 +133,7 @@ describe.skipIf(!isThere)('the renderers on the shared corpus', () => {
 
   /** All renderers started. */
   async function settled() {
-    while (pool.stats().renderers < quickRenderConfig.renderers) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (pool.stats().ready < quickRenderConfig.renderers) await new Promise((resolve) => setTimeout(resolve, 20))
     return pool.stats()
   }
 })

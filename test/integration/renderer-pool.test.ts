@@ -60,7 +60,7 @@ async function until(isTrue: () => boolean, limitMs = 15_000): Promise<void> {
   }
 }
 
-const isReady = (pool: RendererPool, renderers: number) => until(() => pool.stats().renderers === renderers)
+const isReady = (pool: RendererPool, renderers: number) => until(() => pool.stats().ready === renderers)
 const isAlive = (pid: number) =>
   existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
 
@@ -196,7 +196,7 @@ describe('deaths', () => {
         const [oldest] = pool.stats().pids
         if (oldest !== undefined) process.kill(oldest, 'SIGKILL')
         await sleep(120)
-        await until(() => isDone || pool.stats().renderers === 2)
+        await until(() => isDone || pool.stats().ready === 2)
       }
     })()
     const images = await jobs

@@ -32,7 +32,11 @@ beforeAll(async () => {
     'notes.jpg': 'not a picture at all',
     '.hidden.jpg': await drawGradientJpeg(60, 40),
   })
-  halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_SOURCE_STATE_SECONDS: '1' })
+  halftone = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_SOURCE_STATE_SECONDS: '1',
+    HALFTONE_RENDERERS: '2',
+  })
 })
 afterAll(async () => {
   await halftone.stop()
@@ -358,6 +362,8 @@ describe('operations', () => {
     expect(await (await halftone.get('/-/health')).json()).toEqual({ status: 'ok' })
     expect(await (await halftone.get('/-/ready')).json()).toEqual({ status: 'ready', reasons: [] })
     const text = await (await halftone.get('/-/metrics')).text()
+    expect(text).toMatch(/^halftone_renderers 2$/m)
+    expect(text).toMatch(/^halftone_renderers_ready 2$/m)
     for (const name of [
       'halftone_requests_total{status="200",outcome="memory"}',
       'halftone_render_duration_seconds_bucket',

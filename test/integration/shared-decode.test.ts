@@ -25,7 +25,7 @@ afterEach(async () => {
 async function startPool(config: Partial<RenderConfig> = {}): Promise<RendererPool> {
   const pool = createRendererPool({ config: { ...quickRenderConfig, ...config }, log: () => undefined })
   pools.push(pool)
-  await expect.poll(() => pool.stats().renderers, { timeout: 15_000 }).toBe(config.renderers ?? 2)
+  await expect.poll(() => pool.stats().ready, { timeout: 15_000 }).toBe(config.renderers ?? 2)
   return pool
 }
 

@@ -18,7 +18,8 @@ export type { RenderedImage, RenderJob } from './perform-render.ts'
 export type { RendererEvent, RendererLog } from './renderer-slots.ts'
 
 export type RendererPoolStats = {
-  readonly renderers: number
+  /** Those that can take work now or are at it; `pids` also has those that are still starting. */
+  readonly ready: number
   readonly running: number
   readonly queued: number
   readonly refusedSources: number
@@ -90,7 +91,7 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
     stats() {
       const { ready, pids } = slots.counts()
       const { size } = refusedSources
-      return { renderers: ready, ...dispatcher.counts(), refusedSources: size, pids, events: { ...events } }
+      return { ready, ...dispatcher.counts(), refusedSources: size, pids, events: { ...events } }
     },
     async close(signal) {
       const limit = AbortSignal.timeout(deadlineMs)
