@@ -57,7 +57,7 @@ test('while it drains, it says that it is not ready', async () => {
   })
   const ready = async () =>
     ((await (await fetch(`http://127.0.0.1:${metricsPort}/-/ready`)).json()) as { reasons: string[] }).reasons
-  expect(await ready()).toEqual([])
+  await expect.poll(ready, { timeout: 10_000 }).toEqual([])
   const running = halftone.get('/a.jpg?w=1200&fm=avif').then((response) => response.arrayBuffer())
   await new Promise((resolve) => setTimeout(resolve, 150))
   const stopped = halftone.stop()

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -63,7 +64,7 @@ export function startRenderer(config: RenderConfig): RendererProcess {
   return {
     pid: child.pid,
     startedAtMs: performance.now(),
-    ready: withStartTimeout(child, replies.next()),
+    ready: withStartTimeout(child, replies.next()).then(() => lowerPriority(child, config.niceness)),
     exited,
     ask(request) {
       const reply = replies.next()
@@ -94,13 +95,26 @@ function forkRenderer(config: RenderConfig): ChildProcess {
   })
 }
 
-/** At once after the fork: threads that the child starts later inherit it. */
+/**
+ * At once after the fork, so that threads that start later inherit it, and again when it is ready: on Linux a niceness
+ * belongs to a thread, and some had started before.
+ */
 function lowerPriority(child: ChildProcess, niceness: number): void {
   if (child.pid === undefined) return
+  for (const thread of [child.pid, ...threadsOf(child.pid)]) {
+    try {
+      setPriority(thread, niceness)
+    } catch {
+      // It has ended already (its exit is handled), or the platform forbids it: a nice renderer is not a condition.
+    }
+  }
+}
+
+function threadsOf(pid: number): number[] {
   try {
-    setPriority(child.pid, niceness)
+    return readdirSync(`/proc/${pid}/task`).map(Number)
   } catch {
-    // It has ended already (its exit is handled), or the platform forbids it: a nice renderer is not a condition.
+    return []
   }
 }
 
