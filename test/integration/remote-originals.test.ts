@@ -164,7 +164,12 @@ test.each([
   const halftone = await start({ HALFTONE_MIN_FRESH_SECONDS: '10', HALFTONE_MAX_FRESH_SECONDS: '1000' })
   for (let round = 0; round < 3; round += 1) {
     const answer = await ask(halftone, '/a.jpg?w=20')
-    expect(answer.headers.get('cache-control')).toBe(`public, max-age=${maxAge}, stale-while-revalidate=0`)
+    // What is left of it, and a slow machine may take a second or two between the rounds.
+    const told = Number(
+      /^public, max-age=(\d+), stale-while-revalidate=0$/.exec(String(answer.headers.get('cache-control')))?.[1],
+    )
+    expect(told).toBeLessThanOrEqual(Number(maxAge))
+    expect(told).toBeGreaterThan(Number(maxAge) - 10)
   }
 })
 
