@@ -225,6 +225,16 @@ describe('deaths', () => {
     expect(pool.stats().events).toMatchObject({ died: 2, source_refused: 1 })
   })
 
+  test('an original whose very header is not read in time is refused afterwards', async () => {
+    const pool = startPool({ renderers: 1, deadlineMs: 1500 })
+    await isReady(pool, 1)
+    const [pid] = pool.stats().pids
+    process.kill(pid!, 'SIGSTOP')
+    await expect(renderQuick(pool, 'stuck')).rejects.toMatchObject({ code: 'render_too_slow' })
+    await expect(renderQuick(pool, 'stuck')).rejects.toMatchObject({ code: 'render_refused' })
+    await renderQuick(pool, 'other')
+  })
+
   test('a job past its deadline is killed, and the next one gets a fresh renderer', async () => {
     const pool = startPool({ renderers: 1, deadlineMs: 3000 })
     await isReady(pool, 1)
@@ -233,6 +243,8 @@ describe('deaths', () => {
     expect(Date.now() - started).toBeLessThan(6000)
     await renderQuick(pool)
     expect(pool.stats().events.deadline_killed).toBe(1)
+    // Another, cheaper plan for the same original may still be tried.
+    expect(pool.stats().refusedSources).toBe(0)
   })
 
   test('a renderer above the memory ceiling is replaced after its job', async () => {

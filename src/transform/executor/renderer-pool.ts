@@ -1,4 +1,5 @@
 import type { RenderConfig } from '../../config/config.ts'
+import { AppError } from '../../errors.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
@@ -78,11 +79,22 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
     }
   }
   return {
-    render(given, signal) {
-      const job = planOnce(given)
+    async render(given, signal) {
+      const { job, isHeaderRead } = planOnce(given)
       const perform: Job<RenderedImage>['perform'] = (renderer, queueMs) =>
         performRender(job, renderer, { ...deps, queueMs })
-      return submit({ ...describe(job), forecast: () => forecastOf(job, deps), perform }, signal)
+      try {
+        return await submit({ ...describe(job), forecast: () => forecastOf(job, deps), perform }, signal)
+      } catch (error) {
+        // A header is read in milliseconds: one that is not read within a deadline would cost as much for every variant.
+        // A plan that was too slow says nothing of the original.
+        const isHopeless = error instanceof AppError && error.code === 'render_too_slow' && !isHeaderRead()
+        if (isHopeless) {
+          refusedSources.refuse(job.sourceKey, Date.now())
+          count('source_refused')
+        }
+        throw error
+      }
     },
     probe(job, signal) {
       const forecast = () => forecastUnknown(0)
@@ -110,10 +122,15 @@ function createEventCounts(onEvent: RendererPoolOptions['onEvent']) {
   return { events, count }
 }
 
-/** The plan is asked for again and again while a job waits. */
-function planOnce(job: RenderJob): RenderJob {
+/** The plan is asked for again and again while a job waits; that it was asked for at all tells that the header was read. */
+function planOnce(given: RenderJob): { job: RenderJob; isHeaderRead: () => boolean } {
   let plan: TransformPlan | undefined
-  return { ...job, planFor: (metadata) => (plan ??= job.planFor(metadata)) }
+  let isRead = false
+  const planFor = (metadata: ImageMetadata) => {
+    isRead = true
+    return (plan ??= given.planFor(metadata))
+  }
+  return { job: { ...given, planFor }, isHeaderRead: () => isRead }
 }
 
 function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {
