@@ -12,7 +12,7 @@ import { startRenderPeer, type RenderPeer, type Variant } from '../peers/render-
 import { urlOf } from '../peers/url-peer.ts'
 
 const width = 800
-/** Originals a round; each is asked for once in each format. */
+/** Originals a round and format: an original that was asked for in another format shortly before would be no lone miss. */
 const originalsPerRound = 6
 /** The first of everything compiles code and fills tables. */
 const warmUps = 2
@@ -38,7 +38,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
 
 async function runOn(picture: string, hasPeers: boolean, bench: Bench): Promise<ScenarioResult> {
   const folder = join(bench.workspace, `originals-${picture}`)
-  const names = Array.from({ length: warmUps + originalsPerRound * bench.rounds }, (_, index) => `${index}.jpg`)
+  const names = Array.from({ length: warmUps + originalsPerRound * bench.rounds * formats.length }, (_, index) => `${index}.jpg`)
   const files = await strangers(join(bench.pictures.folder, picture), folder, names)
   const options = { root: bench.root, pictures: folder, dataDir: join(bench.workspace, `data-${picture}`) }
   const plans: Variant[] = []
@@ -75,13 +75,13 @@ async function compareOn({ picture, files, plans, server, peers, bench }: Stage)
   for (const peer of Object.values(peers)) await peer.render({ files: files.slice(0, 1), variants: plans.slice(0, 1) })
   sizes.length = 0
 
-  const inRound = (round: number) => warmUps + round * originalsPerRound
+  const inRound = (round: number, format = 0) => warmUps + (round * formats.length + format) * originalsPerRound
   const avif = plans.filter(({ output }) => output.format === 'avif')
   const cpuOf = async (peer: RenderPeer, variants: readonly Variant[], first: number, count: number) =>
     (await peer.render({ files: files.slice(first, first + count), variants })).cpuMs / count
   const measures = Object.fromEntries([
-    ...formats.map((format) => {
-      const ours = (round: number) => cpuMsOf(server, () => ask(format, inRound(round), originalsPerRound))
+    ...formats.map((format, index) => {
+      const ours = (round: number) => cpuMsOf(server, () => ask(format, inRound(round, index), originalsPerRound))
       const each = async (round: number) => {
         const { all, front } = await ours(round)
         frontShares.push(front / all)
