@@ -38,7 +38,10 @@ async function run(bench: Bench): Promise<ScenarioResult> {
 
 async function runOn(picture: string, hasPeers: boolean, bench: Bench): Promise<ScenarioResult> {
   const folder = join(bench.workspace, `originals-${picture}`)
-  const names = Array.from({ length: warmUps + originalsPerRound * bench.rounds * formats.length }, (_, index) => `${index}.jpg`)
+  const names = Array.from(
+    { length: warmUps + originalsPerRound * bench.rounds * formats.length },
+    (_, index) => `${index}.jpg`,
+  )
   const files = await strangers(join(bench.pictures.folder, picture), folder, names)
   const options = { root: bench.root, pictures: folder, dataDir: join(bench.workspace, `data-${picture}`) }
   const plans: Variant[] = []
