@@ -14,14 +14,13 @@ import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.
 import { explainImage, type Explanation } from './delivery/explain-image.ts'
 import { createFailureMemory } from './delivery/failure-memory.ts'
 import { createHotLane, type HotLane } from './delivery/hot-lane.ts'
-import { loggedPath } from './delivery/image-answer.ts'
 import { createOriginalBudget } from './delivery/original-budget.ts'
 import { createPages } from './http/create-pages.ts'
-import { createServer, type AnsweredRequest } from './http/create-server.ts'
-import { closeServer, listen, trackConnections } from './http/listen.ts'
+import { createServer } from './http/create-server.ts'
+import { closeServer, listen, originOf, trackConnections } from './http/listen.ts'
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
-import type { HotServed } from './http/serve-hot.ts'
+import { recordAnswer, recordHot } from './http/record-answer.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
@@ -253,40 +252,6 @@ function samplesOf(config: Config, rendererPool: RendererPool, caches: ReturnTyp
     renderQueue: pool.queued,
     tiers: { memory: caches.memory.stats(), disk: caches.disk.stats(), originals: caches.originalTier.stats() },
   }
-}
-
-/** As `recordAnswer`, for the hot lane: the same line, of which all but five members is ready. */
-function recordHot(served: HotServed, logger: Logger & LineWriter, metrics: Metrics): void {
-  const { requestId, method, answer, status, bytes, seconds } = served
-  const outcome = status === 304 ? 'not-modified' : answer.facts.outcome
-  metrics.request({ status, outcome, seconds, bytes })
-  if (!logger.writesInfo) return
-  const ms = Math.round(seconds * 100_000) / 100
-  // Ids are of letters, digits and `_.:-`, methods GET or HEAD: nothing here needs escaping.
-  logger.writeInfo(
-    `"event":"request","requestId":"${requestId}","method":"${method}","status":${status},"bytes":${bytes},"ms":${ms},${answer.factsJson},"outcome":"${outcome}"`,
-  )
-}
-
-/** The one log line of a request, and its metrics. The query is left out: it may carry a signature. */
-function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger: Logger, metrics: Metrics): void {
-  const bytes = raw.method === 'HEAD' ? 0 : (answer.body?.length ?? 0)
-  metrics.request({ status: answer.status, outcome: answer.facts.outcome, seconds, bytes })
-  logger.info('request', {
-    requestId: raw.id,
-    method: raw.method,
-    path: loggedPath(raw.target),
-    status: answer.status,
-    bytes,
-    ms: Math.round(seconds * 10_000) / 10,
-    ...answer.facts,
-    ...(aborted ? { aborted } : {}),
-  })
-}
-
-function originOf(host: string, port: number): string {
-  if (host === '0.0.0.0' || host === '::' || host === '127.0.0.1') return `http://localhost:${port}`
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 export type Explainer = {

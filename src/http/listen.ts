@@ -48,3 +48,9 @@ export function closeServer(server: Server, timeoutMs: number, connections: Read
     })
   })
 }
+
+/** The origin under which clients on this machine reach a server that is bound so. */
+export function originOf(host: string, port: number): string {
+  if (host === '0.0.0.0' || host === '::' || host === '127.0.0.1') return `http://localhost:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,34 @@
+import { loggedPath } from '../delivery/image-answer.ts'
+import type { LineWriter, Logger } from '../observability/create-logger.ts'
+import type { Metrics } from '../observability/metrics.ts'
+import type { AnsweredRequest } from './create-server.ts'
+import type { HotServed } from './serve-hot.ts'
+
+/** As `recordAnswer`, for the hot lane: the same line, of which all but five members is ready. */
+export function recordHot(served: HotServed, logger: Logger & LineWriter, metrics: Metrics): void {
+  const { requestId, method, answer, status, bytes, seconds } = served
+  const outcome = status === 304 ? 'not-modified' : answer.facts.outcome
+  metrics.request({ status, outcome, seconds, bytes })
+  if (!logger.writesInfo) return
+  const ms = Math.round(seconds * 100_000) / 100
+  // Ids are of letters, digits and `_.:-`, methods GET or HEAD: nothing here needs escaping.
+  logger.writeInfo(
+    `"event":"request","requestId":"${requestId}","method":"${method}","status":${status},"bytes":${bytes},"ms":${ms},${answer.factsJson},"outcome":"${outcome}"`,
+  )
+}
+
+/** The one log line of a request, and its metrics. The query is left out: it may carry a signature. */
+export function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger: Logger, metrics: Metrics): void {
+  const bytes = raw.method === 'HEAD' ? 0 : (answer.body?.length ?? 0)
+  metrics.request({ status: answer.status, outcome: answer.facts.outcome, seconds, bytes })
+  logger.info('request', {
+    requestId: raw.id,
+    method: raw.method,
+    path: loggedPath(raw.target),
+    status: answer.status,
+    bytes,
+    ms: Math.round(seconds * 10_000) / 10,
+    ...answer.facts,
+    ...(aborted ? { aborted } : {}),
+  })
+}
