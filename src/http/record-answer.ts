@@ -18,7 +18,11 @@ export function recordHot(served: HotServed, logger: Logger & LineWriter, metric
 }
 
 /** The one log line of a request, and its metrics. The query is left out: it may carry a signature. */
-export function recordAnswer({ raw, answer, seconds, aborted }: AnsweredRequest, logger: Logger, metrics: Metrics): void {
+export function recordAnswer(
+  { raw, answer, seconds, aborted }: AnsweredRequest,
+  logger: Logger,
+  metrics: Metrics,
+): void {
   const bytes = raw.method === 'HEAD' ? 0 : (answer.body?.length ?? 0)
   metrics.request({ status: answer.status, outcome: answer.facts.outcome, seconds, bytes })
   logger.info('request', {
