@@ -185,7 +185,7 @@ export const settings = {
     env: 'HALFTONE_VARIANTS',
     group: 'source',
     meaning:
-      'Which variants may be asked for: any, those on a ladder of widths and qualities, or presets. Signed URLs are always exact.',
+      'Which variants may be asked for: any (`exact`), those that a ladder for every parameter leaves (`snap`), or `presets-only`. Signed URLs are always exact.',
     value: oneOf(['exact', 'snap', 'presets-only']),
     default: 'exact',
   }),
