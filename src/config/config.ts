@@ -30,6 +30,8 @@ export type ServerConfig = {
   readonly publicUrl: string | undefined
   readonly maxTargetLength: number
   readonly requestTimeoutMs: number
+  /** A client that takes no byte of its answer for so long is cut off. */
+  readonly stallTimeoutMs: number
   readonly shutdownTimeoutMs: number
   readonly maxConnections: number
 }

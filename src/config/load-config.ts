@@ -85,6 +85,7 @@ function assembleServer(values: WholeValues): ServerConfig {
     publicUrl: optional.publicUrl,
     maxTargetLength: values.maxTargetLength,
     requestTimeoutMs: milliseconds(values.requestTimeoutSeconds),
+    stallTimeoutMs: milliseconds(values.stallTimeoutSeconds),
     shutdownTimeoutMs: milliseconds(values.shutdownTimeoutSeconds),
     maxConnections: values.maxConnections,
   }

@@ -101,6 +101,14 @@ export const settings = {
     default: '45',
     why: 'Two render deadlines (a job whose renderer died is tried once more) and a wait in the queue; CDNs wait 60 s or more.',
   }),
+  stallTimeoutSeconds: setting({
+    env: 'HALFTONE_STALL_TIMEOUT_SECONDS',
+    group: 'server',
+    meaning: 'A client that takes no byte of its answer for so long is cut off.',
+    value: decimalNumber({ min: 0.1, max: 600, unit: 'seconds' }),
+    default: '30',
+    why: 'An answer nobody reads is memory: 60 such clients held 2.9 GB. Slow networks take some bytes within seconds.',
+  }),
   shutdownTimeoutSeconds: setting({
     env: 'HALFTONE_SHUTDOWN_TIMEOUT_SECONDS',
     group: 'server',

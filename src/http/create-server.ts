@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
-import type { DeliveryConfig, ServerConfig } from '../config/config.ts'
+import type { DeliveryConfig } from '../config/config.ts'
 import type { DeliverImage } from '../delivery/deliver-image.ts'
 import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
@@ -20,7 +20,6 @@ export type ServerDeps = HotDeps & {
   readonly deliverImage: DeliverImage
   /** Express: everything under `/-/` and `/v1/`. */
   readonly pages: RequestListener
-  readonly server: ServerConfig
   readonly delivery: DeliveryConfig
   /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
   readonly via: string
@@ -88,7 +87,7 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
     if (response.destroyed) return finished()
     response.once('close', finished)
     sendImage(response, answer, raw.method)
-    cutWhenStalled(response)
+    cutWhenStalled(response, deps.server.stallTimeoutMs)
   } catch (error) {
     // Whatever goes wrong in the very last step harms this request alone.
     deps.onBroken(error, raw)

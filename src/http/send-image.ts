@@ -7,11 +7,8 @@ export function sendImage(response: ServerResponse, answer: ImageAnswer, method:
   response.end(method === 'HEAD' ? undefined : answer.body)
 }
 
-// A client that takes no byte for so long has stopped reading; its picture is memory that others need.
-const stallTimeoutMs = 30_000
-
 /** Ends the connection when the client takes nothing of what was written for so long. Call after writing. */
-export function cutWhenStalled({ socket }: ServerResponse): void {
+export function cutWhenStalled({ socket }: ServerResponse, stallTimeoutMs: number): void {
   // Mostly the kernel has taken all of it already. Node destroys the connection when time is up, and sets its own limit
   // for the next request.
   if (socket && socket.writableLength > 0) socket.setTimeout(stallTimeoutMs)

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerConfig } from '../config/config.ts'
 import type { HotAnswer, HotLane } from '../delivery/hot-lane.ts'
 import { requestIdOf } from './request-id.ts'
 import { cutWhenStalled } from './send-image.ts'
 
 export type HotDeps = {
   readonly hotLane: HotLane
+  readonly server: ServerConfig
   readonly onHot: (served: HotServed) => void
 }
 
@@ -47,7 +49,7 @@ export function serveHot(request: IncomingMessage, response: ServerResponse, dep
   const hasBody = !isMatch && method === 'GET'
   response.writeHead(status, head)
   response.end(hasBody ? body : undefined)
-  cutWhenStalled(response)
+  cutWhenStalled(response, deps.server.stallTimeoutMs)
   const bytes = hasBody ? body.length : 0
   deps.onHot({ requestId, method, answer, status, bytes, seconds: (performance.now() - startedMs) / 1000 })
   return true

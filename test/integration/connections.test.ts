@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
@@ -70,6 +72,40 @@ describe('what comes in raw', () => {
       .poll(() => halftone.logLines.find((line) => line['requestId'] === 'was-delete'))
       .toMatchObject({ method: 'DELETE', status: 405 })
   })
+})
+
+test.each(['the long way', 'the hot lane'])('a client that stops reading is cut off (%s)', async (way) => {
+  // Larger than what the kernel takes for a client that reads nothing.
+  const pixels = randomBytes(3000 * 2600 * 3)
+  originals.write(
+    'large.png',
+    await sharp(pixels, { raw: { width: 3000, height: 2600, channels: 3 } })
+      .png({ compressionLevel: 0 })
+      .toBuffer(),
+  )
+  const strict = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_STALL_TIMEOUT_SECONDS: '0.5',
+    HALFTONE_SOURCE_STATE_SECONDS: '60',
+    HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '1',
+  })
+  try {
+    // The first is rendered, the second found in memory; from the third on it is hot.
+    for (let asked = 0; asked < (way === 'the hot lane' ? 2 : 0); asked += 1)
+      await (await strict.get('/large.png')).arrayBuffer()
+    const socket = connect({ port: Number(new URL(strict.origin).port), host: '127.0.0.1' }).on('error', () => {})
+    await once(socket, 'connect')
+    socket.pause().write('GET /large.png HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    let received = 0
+    const gone = new Promise((resolve) => socket.once('close', resolve))
+    socket.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
+    await gone
+    // What the kernel had taken may still arrive; the rest was let go.
+    expect(received).toBeLessThan(pixels.length)
+  } finally {
+    await strict.stop()
+  }
 })
 
 describe('names of downloads', () => {

@@ -104,6 +104,7 @@ describe('values', () => {
     ['HOST', '::1', (c) => c.server.host, '::1'],
     ['HALFTONE_PUBLIC_URL', 'https://img.example.com/', (c) => c.server.publicUrl, 'https://img.example.com'],
     ['HALFTONE_REQUEST_TIMEOUT_SECONDS', '2.5', (c) => c.server.requestTimeoutMs, 2500],
+    ['HALFTONE_STALL_TIMEOUT_SECONDS', '1.5', (c) => c.server.stallTimeoutMs, 1500],
     ['HALFTONE_SOURCE', 'photos', (c) => folderOf(c), () => join(cwd, 'photos')],
     ['HALFTONE_MAX_ORIGINAL_MB', '0.5', (c) => c.sources[0]?.maxBytes, 500_000],
     ['HALFTONE_MAX_MEGAPIXELS', '12.5', (c) => c.render.maxPixels, 12_500_000],

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { OriginalState, Source } from '../../../src/sources/source.ts'
 import { createSourceState } from '../../../src/sources/source-state.ts'
@@ -93,6 +95,26 @@ describe('source state', () => {
     for (const path of ['/a', '/b', '/a', '/c']) await state.get(source, path, signal)
     expect(asked).toEqual(['/a', '/b', '/c'])
     expect(['/a', '/b', '/c'].map((path) => state.freshUntilMs(source, path))).toEqual([1000, 0, 1000])
+  })
+
+  test('long paths take no more memory than short ones', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const heapBytes = () => {
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const { source, asked } = countingSource(() => Promise.resolve(stateOf('v')))
+    const state = createSourceState({ ttlMs: 1000, maxEntries: 5000, now: () => 0 })
+    const before = heapBytes()
+    // Two bytes a character: 80 MB if they were kept.
+    for (let index = 0; index < 5000; index += 1)
+      await state.get(source, `/${index}/${'\u4e00'.repeat(8000)}`.normalize(), signal)
+    asked.length = 0
+    expect(heapBytes() - before).toBeLessThan(20_000_000)
+    // Each is an entry of its own all the same.
+    expect(state.freshUntilMs(source, `/7/${'\u4e00'.repeat(8000)}`)).toBe(1000)
+    expect(state.freshUntilMs(source, `/x/${'\u4e00'.repeat(8000)}`)).toBe(0)
   })
 
   test('with no time to live it asks every time', async () => {
