@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,8 +17,8 @@ export type S3Server = {
   readonly secretAccessKey: string
   /** Another account; its keys are `AK<name>` and `SK<name>`, and it owns nothing. */
   addUser(name: string): Promise<void>
-  /** Stops answering for a while, as a store that is down. */
-  pause(): void
+  /** Stops answering for a while, as a store that is down: resolved when no thread of it runs any more. */
+  pause(): Promise<void>
   resume(): void
   close(): Promise<void>
 }
@@ -81,13 +81,23 @@ export async function startS3Server(): Promise<S3Server> {
     await until(() => fetch(endpoint).then(() => true))
     return {
       ...{ endpoint, region: 'us-east-1', accessKeyId: 'AKTEST', secretAccessKey: 'SKTEST', addUser, close },
-      pause: () => void gateway.kill('SIGSTOP'),
+      pause: async () => {
+        gateway.kill('SIGSTOP')
+        await until(async () => (await threadStates(gateway)).every((state) => state === 'T'))
+      },
       resume: () => void gateway.kill('SIGCONT'),
     }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** The kernel's letters: a signal stops the threads of a process one by one, and some still answer meanwhile. */
+async function threadStates(child: ChildProcess): Promise<string[]> {
+  const tasks = `/proc/${child.pid}/task`
+  const stats = await Promise.all((await readdir(tasks)).map((task) => readFile(join(tasks, task, 'stat'), 'utf8')))
+  return stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).charAt(0))
 }
 
 async function freePort(): Promise<number> {

@@ -164,7 +164,7 @@ describe.skipIf(!hasS3Server)('S3', () => {
     const { source, events } = openRemoteSource(remoteConfig(bucket(), { freshness, limits }))
     await put('kept.jpg', Buffer.from('kept'))
     await source.stat('/kept.jpg', signal)
-    server.pause()
+    await server.pause()
     try {
       expect((await source.read('/kept.jpg', signal))?.bytes.toString()).toBe('kept')
       await expect(source.read('/other.jpg', signal)).rejects.toMatchObject({ code: 'source_timeout' })
