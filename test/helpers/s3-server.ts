@@ -1,8 +1,8 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,62 +34,106 @@ const programs = [
 /** Debian's packages ceph-mon, ceph-osd, ceph-common and radosgw; `npm test` installs them. */
 export const hasS3Server = programs.every((program) => existsSync(program))
 
+const startAttempts = 3
+const startTimeoutMs = 60_000
+
 /**
  * A real S3 server on free loopback ports, all in memory: Ceph's gateway over one monitor and one store. It verifies
- * signatures, enforces upload policies and answers CORS by bucket. Takes some 15 s to start.
+ * signatures, enforces upload policies and answers CORS by bucket. Takes some 15 s to start. A part that ends while it
+ * starts (a port that was free has been taken meanwhile) costs an attempt: the next one has ports of its own.
  */
 export async function startS3Server(): Promise<S3Server> {
+  for (let attempt = 1; ; attempt += 1) {
+    const cluster = await createCluster()
+    try {
+      return await startParts(cluster)
+    } catch (error) {
+      await cluster.close()
+      if (attempt === startAttempts) throw error
+      console.log(`the S3 server did not start, attempt ${attempt}: ${String(error)}`)
+    }
+  }
+}
+
+type Cluster = Awaited<ReturnType<typeof createCluster>>
+
+/** A folder with the configuration, and the ways to start and to ask what runs in it. */
+async function createCluster() {
   const directory = await mkdtemp(join(tmpdir(), 'halftone-s3-'))
-  const [gatewayPort, monitorPort] = [await freePort(), await freePort()]
+  const [gatewayPort, monitorPort] = await freePorts()
   const clusterId = randomUUID()
   const configFile = join(directory, 'ceph.conf')
   for (const part of ['mon', 'osd', 'rgw']) await mkdir(join(directory, part))
   await writeFile(configFile, configuration({ directory, gatewayPort, monitorPort, clusterId }))
   const running: ChildProcess[] = []
-  const start = (program: string, args: readonly string[]) => {
-    const child = spawn(program, ['-c', configFile, ...args, '-f'], { cwd: directory, stdio: 'ignore' })
-    running.push(child)
-    return child
+  // Otherwise the first thing they do is to ask the monitor for settings, and then they forget the id of the cluster for a
+  // moment: a command sent in it is refused ('wrong fsid'), of which a store that has just been started dies.
+  const own = ['-c', configFile, '--no-mon-config']
+  return {
+    ...{ directory, gatewayPort, monitorPort, clusterId },
+    tool: (program: string, ...args: string[]) => run(program, [...own, ...args], { timeout: startTimeoutMs }),
+    /** `logName` as in the configuration: what it says last is told when it ends too early. */
+    start(program: string, logName: string, args: readonly string[]): Part {
+      const child = spawn(program, [...own, ...args, '-f'], { cwd: directory, stdio: 'ignore' })
+      running.push(child)
+      const died = new Promise<never>((_resolve, reject) => {
+        child.once('error', reject)
+        child.once('exit', () => reject(new Error(`${program} ended:\n${tailOf(join(directory, `${logName}.log`))}`)))
+      })
+      died.catch(() => undefined)
+      return { child, until: (isThere) => Promise.race([until(isThere, program), died]) }
+    },
+    async close() {
+      // Gateway first, so that it does not wait for a store that is gone.
+      for (const child of running.toReversed()) await stop(child)
+      await rm(directory, { recursive: true, force: true })
+    },
   }
-  const ceph = (...args: string[]) =>
-    run('ceph', ['-c', configFile, '--connect-timeout', '3', ...args], { timeout: 10_000 })
+}
+
+type Part = {
+  readonly child: ChildProcess
+  /** Rejects also when the part ends. */
+  until(isThere: () => Promise<boolean>): Promise<void>
+}
+
+async function startParts(cluster: Cluster): Promise<S3Server> {
+  const { directory, clusterId, monitorPort, gatewayPort, tool, start, close } = cluster
+  const ceph = (...args: string[]) => tool('ceph', '--connect-timeout', '3', ...args)
   const addUser = async (name: string) => {
     const keys = [`--access-key=AK${name}`, `--secret=SK${name}`]
-    const user = ['user', 'create', `--uid=${name}`, `--display-name=${name}`, ...keys]
-    await run('radosgw-admin', ['-c', configFile, '-n', 'client.rgw', ...user], { timeout: 60_000 })
+    await tool(
+      'radosgw-admin',
+      '-n',
+      'client.rgw',
+      'user',
+      'create',
+      `--uid=${name}`,
+      `--display-name=${name}`,
+      ...keys,
+    )
   }
-  const close = async () => {
-    // Gateway first, so that it does not wait for a store that is gone.
-    await Promise.all(running.toReversed().map(stop))
-    await rm(directory, { recursive: true, force: true })
-  }
-
-  try {
-    const map = join(directory, 'monmap')
-    await run('monmaptool', ['--create', '--fsid', clusterId, '--addv', 'a', `[v1:127.0.0.1:${monitorPort}]`, map])
-    await run('ceph-mon', ['-c', configFile, '--mkfs', '-i', 'a', '--monmap', map])
-    start('ceph-mon', ['-i', 'a'])
-    await until(() => ceph('mon', 'stat').then(() => true))
-    const storeId = randomUUID()
-    await ceph('osd', 'new', storeId)
-    await run('ceph-osd', ['-c', configFile, '-i', '0', '--mkfs', '--osd-uuid', storeId])
-    start('ceph-osd', ['-i', '0'])
-    await until(async () => (await ceph('osd', 'stat')).stdout.includes('1 up'))
-    await addUser('TEST')
-    const gateway = start('radosgw', ['-n', 'client.rgw'])
-    const endpoint = `http://127.0.0.1:${gatewayPort}`
-    await until(() => fetch(endpoint).then(() => true))
-    return {
-      ...{ endpoint, region: 'us-east-1', accessKeyId: 'AKTEST', secretAccessKey: 'SKTEST', addUser, close },
-      pause: async () => {
-        gateway.kill('SIGSTOP')
-        await until(async () => (await threadStates(gateway)).every((state) => state === 'T'))
-      },
-      resume: () => void gateway.kill('SIGCONT'),
-    }
-  } catch (error) {
-    await close()
-    throw error
+  const map = join(directory, 'monmap')
+  await run('monmaptool', ['--create', '--fsid', clusterId, '--addv', 'a', `[v1:127.0.0.1:${monitorPort}]`, map])
+  await tool('ceph-mon', '--mkfs', '-i', 'a', '--monmap', map)
+  const monitor = start('ceph-mon', 'mon.a', ['-i', 'a'])
+  await monitor.until(() => ceph('mon', 'stat').then(() => true))
+  const storeId = randomUUID()
+  await monitor.until(() => ceph('osd', 'new', storeId).then(() => true))
+  await tool('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', storeId)
+  const store = start('ceph-osd', 'osd.0', ['-i', '0'])
+  await store.until(async () => (await ceph('osd', 'stat')).stdout.includes('1 up'))
+  await addUser('TEST')
+  const gateway = start('radosgw', 'client.rgw', ['-n', 'client.rgw'])
+  const endpoint = `http://127.0.0.1:${gatewayPort}`
+  await gateway.until(() => fetch(endpoint).then(() => true))
+  return {
+    ...{ endpoint, region: 'us-east-1', accessKeyId: 'AKTEST', secretAccessKey: 'SKTEST', addUser, close },
+    pause: async () => {
+      gateway.child.kill('SIGSTOP')
+      await until(async () => (await threadStates(gateway.child)).every((state) => state === 'T'), 'SIGSTOP')
+    },
+    resume: () => void gateway.child.kill('SIGCONT'),
   }
 }
 
@@ -100,19 +144,29 @@ async function threadStates(child: ChildProcess): Promise<string[]> {
   return stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).charAt(0))
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+/** Held together until all are known, so that they differ. */
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer(), createServer()] as const
+  const take = async (server: Server) => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return (server.address() as AddressInfo).port
+  }
+  const ports: [number, number] = [await take(servers[0]), await take(servers[1])]
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
 }
 
-async function until(isThere: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 60_000
+function tailOf(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-8).join('\n') : '(no log)'
+}
+
+async function until(isThere: () => Promise<boolean>, what: string): Promise<void> {
+  const deadlineMs = Date.now() + startTimeoutMs
+  let last: unknown
   for (;;) {
-    if (await isThere().catch(() => false)) return
-    if (Date.now() > deadlineMs) throw new Error('a part of the S3 server did not start within a minute')
+    const isUp = await isThere().catch((error: unknown) => void (last = error))
+    if (isUp === true) return
+    if (Date.now() > deadlineMs) throw new Error(`${what}: nothing within a minute`, { cause: last })
     await sleep(150)
   }
 }
