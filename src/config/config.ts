@@ -17,6 +17,9 @@ export type Config = {
   readonly cache: CacheConfig
   readonly delivery: DeliveryConfig
   readonly log: { readonly level: LogLevel }
+  readonly auth: AuthConfig
+  /** undefined: there is no upload API. */
+  readonly uploads: UploadsConfig | undefined
 }
 
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
@@ -184,4 +187,99 @@ export type DeliveryConfig = {
   readonly errorMaxAgeSeconds: number
   readonly retryAfterSeconds: number
   readonly corsOrigin: string
+}
+
+export type AuthConfig = {
+  /** Keys with every scope; those made by `halftone keys` come on top. */
+  readonly apiKeys: readonly { readonly name: string; readonly secret: string }[]
+  readonly jwt: JwtConfig | undefined
+}
+
+export type JwtConfig = {
+  readonly verifyBy:
+    { readonly kind: 'secret'; readonly secret: string } | { readonly kind: 'jwks'; readonly url: string }
+  readonly issuer: string | undefined
+  readonly audience: string | undefined
+  readonly algorithms: readonly string[]
+  /** Names of the claims that carry project and scopes. */
+  readonly projectClaim: string
+  readonly scopesClaim: string
+}
+
+export type UploadsConfig = {
+  readonly target: UploadTargetConfig
+  /** By name; `default` is always there. */
+  readonly projects: Readonly<Record<string, ProjectConfig>>
+  /** Origins of pages that may call the API; `*` any. */
+  readonly apiOrigins: readonly string[]
+  /** Life of a permission to upload. */
+  readonly permissionSeconds: number
+  /** Larger files are uploaded in parts of `partBytes`. */
+  readonly partsFromBytes: number
+  readonly partBytes: number
+  /** How long uploaded bytes that were never confirmed, and objects without a row, are left alone. */
+  readonly graceSeconds: number
+  readonly sweepSeconds: number
+  /** Uploads processed at once; each holds its bytes in memory. */
+  readonly concurrency: number
+  readonly maxAttempts: number
+  /** Longest time that one try of the job may take. */
+  readonly jobTimeoutMs: number
+  readonly targetTimeoutMs: number
+  readonly signedUrlSeconds: number
+  readonly signedUrlMaxSeconds: number
+  readonly idempotencySeconds: number
+  readonly moderation: ModerationConfig
+}
+
+export type UploadTargetConfig = { readonly kind: 'disk'; readonly folder: string } | S3TargetConfig
+
+export type S3TargetConfig = Omit<S3OriginConfig, 'kind'> & {
+  readonly kind: 's3'
+  /** Whether uploads of unknown size may use a presigned POST; R2 and B2 have none. */
+  readonly presignedPost: boolean
+}
+
+/** What the uploaders of one project may do. */
+export type ProjectConfig = {
+  readonly types: readonly string[]
+  readonly maxBytes: number
+  readonly maxPixels: number
+  /** For each owner; undefined is no bound. */
+  readonly quota: {
+    readonly bytes: number | undefined
+    readonly objects: number | undefined
+    readonly openUploads: number | undefined
+  }
+  readonly uploadsPerMinute: { readonly owner: number; readonly address: number }
+  /** Uploads without credentials. */
+  readonly publicUploads: boolean
+  readonly visibility: 'public' | 'private'
+  readonly kinds: Readonly<Record<string, KindConfig>>
+  readonly webhook: { readonly url: string; readonly secret: string } | undefined
+}
+
+/** Rules of an association (`avatar`, `banner`); what is absent is as in the project. */
+export type KindConfig = {
+  readonly types?: readonly string[]
+  readonly maxBytes?: number
+  readonly minWidth?: number
+  readonly minHeight?: number
+  readonly maxWidth?: number
+  readonly maxHeight?: number
+  /** Width to height, with the tolerance it is held to: `{ "ratio": 1, "tolerance": 0.02 }`. */
+  readonly aspect?: { readonly ratio: number; readonly tolerance: number }
+  readonly animated?: boolean
+  readonly visibility?: 'public' | 'private'
+}
+
+export type ModerationConfig = {
+  readonly webhook: { readonly url: string; readonly secret: string | undefined } | undefined
+  readonly banListFile: string | undefined
+  /** Bits in which perceptual hashes may differ and still be the same picture. */
+  readonly banDistance: number
+  readonly clamav: { readonly host: string; readonly port: number } | undefined
+  readonly timeoutMs: number
+  /** What happens when a moderator cannot be asked: public images wait for review; private ones by this setting. */
+  readonly whenUnreachable: 'quarantine' | 'allow-private'
 }

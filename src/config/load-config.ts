@@ -73,6 +73,8 @@ function assembleConfig(
       corsOrigin: values.corsOrigin,
     },
     log: { level: values.logLevel },
+    auth: { apiKeys: [], jwt: undefined },
+    uploads: undefined,
   }
 }
 

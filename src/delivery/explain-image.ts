@@ -82,7 +82,7 @@ const toldNotEnforced: Readonly<Record<string, Explanation['signature']>> = {
   signature_required: 'required but missing',
   signature_invalid: 'required but invalid',
   signature_expired: 'expired',
-  expired: 'expired',
+  url_expired: 'expired',
 }
 
 function readUnenforced(

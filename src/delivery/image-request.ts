@@ -126,7 +126,7 @@ function checkSignature(
     case 'valid':
       return { isSigned: true, expiresAtSeconds: verdict.expiresAtSeconds }
     case 'expired':
-      throw new AppError(verdict.scheme === 'native' ? 'signature_expired' : 'expired')
+      throw new AppError(verdict.scheme === 'native' ? 'signature_expired' : 'url_expired')
     case 'invalid':
       // On public pictures a stale `s=` is common (clients copy signed URLs and change params) and guards nothing.
       if (isRequired) throw new AppError('signature_invalid')
@@ -138,7 +138,7 @@ function checkSignature(
 }
 
 function unexpired(expires: number | undefined, nowMs: number): number | undefined {
-  if (expires !== undefined && expires * 1000 <= nowMs) throw new AppError('expired')
+  if (expires !== undefined && expires * 1000 <= nowMs) throw new AppError('url_expired')
   return expires
 }
 

@@ -290,7 +290,7 @@ describe('errors', () => {
     ['/.hidden.jpg?w=10', 400, 'path_invalid'],
     ['/a%2f..%2f..%2fetc/passwd?w=10', 400, 'path_invalid'],
     ['/photo.jpg?w64=%21%21%21', 400, 'param_invalid'],
-    ['/photo.jpg?w=10&expires=1000', 404, 'expired'],
+    ['/photo.jpg?w=10&expires=1000', 404, 'url_expired'],
     ['/-/nothing', 404, 'not_found'],
     ['/v1/nothing', 404, 'not_found'],
     ['/-/playground/%E0%A4%A', 404, 'not_found'],

@@ -114,7 +114,7 @@ describe('a private source', () => {
     expect(await ask(target, { 'if-none-match': String(first.etag) })).toMatchObject({ status: 403 })
     expect(await ask(signImgix(`/secret/a.jpg?w=36&expires=${inSeconds(-5)}`))).toMatchObject({
       status: 404,
-      code: 'expired',
+      code: 'url_expired',
     })
   })
 })

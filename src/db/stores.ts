@@ -1,0 +1,261 @@
+import type {
+  ApiKeyRecord,
+  ImageRecord,
+  ImageState,
+  ObjectRecord,
+  OutboxRecord,
+  Owner,
+  ShareRecord,
+  UploadEvent,
+  UploadRecord,
+  UploadState,
+  Usage,
+  VersionFacts,
+  VersionRecord,
+  Visibility,
+} from './records.ts'
+
+/** Everything the server must not forget, behind one connection. Every method that changes several rows is one transaction. */
+export interface Stores {
+  readonly uploads: UploadStore
+  readonly images: ImageStore
+  readonly objects: ObjectStore
+  readonly shares: ShareStore
+  readonly apiKeys: ApiKeyStore
+  readonly outbox: OutboxStore
+  readonly jobs: JobTable
+  readonly secrets: SecretStore
+  close(): Promise<void>
+}
+
+/** Upper bounds of what an owner may hold; undefined is no bound. */
+export type QuotaLimits = {
+  readonly bytes: number | undefined
+  readonly objects: number | undefined
+  readonly openUploads: number | undefined
+}
+
+/** Filled in by `create`; an absent `replaces` makes a new image. */
+export type NewUpload = Omit<UploadRecord, 'state' | 'reason' | 'version' | 'updatedAtMs' | 'multipartId'> & {
+  readonly multipartId?: string
+}
+
+export type NewMessage = { readonly type: string; readonly payload: Readonly<Record<string, unknown>> }
+
+export type Reason = { readonly code: string; readonly detail: string | undefined }
+
+export interface UploadStore {
+  /**
+   * Inserts the upload and its first event, the image where there is none with that id, and holds the quota back. Throws
+   * `quota_exceeded`; with `idempotency`, a key that was used returns the upload it made (`repeated`) or throws
+   * `idempotency_mismatch`. An existing image must be of the same owner and not deleted: else `not_found`.
+   */
+  create(
+    upload: NewUpload,
+    options: {
+      readonly quota: QuotaLimits
+      readonly idempotency?: {
+        readonly principal: string
+        readonly key: string
+        readonly bodyHash: string
+        readonly untilMs: number
+      }
+    },
+  ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }>
+  find(id: string): Promise<UploadRecord | undefined>
+  setMultipart(id: string, multipartId: string): Promise<void>
+  /** Compare-and-set with an event; undefined when the state is no longer one of `from`. */
+  move(
+    id: string,
+    from: readonly UploadState[],
+    to: UploadState,
+    change?: {
+      readonly byteLength?: number
+      readonly sha256?: string
+      readonly fact?: UploadEvent['fact']
+    },
+  ): Promise<UploadRecord | undefined>
+  /**
+   * The end of a good upload, in one transaction: version and image (the newest ready version is served), object `stored`,
+   * quota settled, event, messages. `state` is what moderation said. Undefined when the upload is no longer `processing`.
+   */
+  finish(
+    id: string,
+    result: {
+      readonly state: 'ready' | 'quarantined'
+      readonly objectKey: string
+      readonly byteLength: number
+      readonly sha256: string
+      readonly facts: VersionFacts
+      readonly reason?: Reason
+      readonly messages: (version: number) => readonly NewMessage[]
+    },
+  ): Promise<
+    { readonly upload: UploadRecord; readonly image: ImageRecord; readonly version: VersionRecord } | undefined
+  >
+  /** The other ends: releases what was held back; an image that never had a version goes the same way. */
+  end(
+    id: string,
+    from: readonly UploadState[],
+    to: 'rejected' | 'failed' | 'expired' | 'deleted',
+    why: { readonly reason?: Reason; readonly messages?: readonly NewMessage[] },
+  ): Promise<UploadRecord | undefined>
+  events(id: string): Promise<readonly UploadEvent[]>
+  /** In one of the states for longer than the time given, or past `expiresAt`; oldest first. */
+  stale(asked: {
+    readonly states: readonly UploadState[]
+    readonly untouchedSinceMs?: number
+    readonly expiredAtMs?: number
+    readonly limit: number
+  }): Promise<readonly UploadRecord[]>
+  /** Whether any unsettled upload uses this staging key. */
+  findByStagingKey(key: string): Promise<UploadRecord | undefined>
+  usage(owner: Owner): Promise<Usage>
+  /** Counts afresh from the rows, and says whether it was right; `fix` corrects it. */
+  recount(fix: boolean): Promise<readonly { readonly owner: Owner; readonly was: Usage; readonly is: Usage }[]>
+  forgetIdempotency(untilMs: number): Promise<number>
+}
+
+/** What a read needs to know of an image, all in one row. */
+export type ServedImage = {
+  readonly image: ImageRecord
+  /** The version asked for, or the newest; only `ready` ones. */
+  readonly version: VersionRecord
+}
+
+export interface ImageStore {
+  find(id: string): Promise<ImageRecord | undefined>
+  /** Only what may be served now: image and version `ready`, nothing deleted. */
+  findServed(id: string, version: number | undefined): Promise<ServedImage | undefined>
+  /**
+   * A number that differs from the last one whenever any row may have changed, by this process or another; cheap enough
+   * for every hit. What was read under the same number is still true.
+   */
+  changeMark(): number
+  version(imageId: string, version: number): Promise<VersionRecord | undefined>
+  versions(imageId: string): Promise<readonly VersionRecord[]>
+  /** Newest first; `cursor` is what the last page returned. */
+  list(asked: {
+    readonly project: string
+    readonly owner?: string
+    readonly states: readonly ImageState[]
+    readonly kind?: string
+    readonly subject?: string
+    readonly cursor?: string
+    readonly limit: number
+  }): Promise<{ readonly images: readonly ImageRecord[]; readonly cursor: string | undefined }>
+  update(
+    id: string,
+    change: {
+      readonly visibility?: Visibility
+      readonly metadata?: Readonly<Record<string, string>>
+      readonly filename?: string
+      readonly kind?: string
+      readonly subject?: string
+    },
+    messages: readonly NewMessage[],
+  ): Promise<ImageRecord | undefined>
+  /** Review of a quarantined image: serves it, or throws it out. Undefined when it is not quarantined. */
+  review(id: string, verdict: 'ready' | 'rejected', messages: readonly NewMessage[]): Promise<ImageRecord | undefined>
+  /** Invisible from here on; objects nobody else refers to become `deleting` and are returned for deletion; quota released. */
+  remove(id: string, messages: readonly NewMessage[]): Promise<{ readonly objectKeys: readonly string[] } | undefined>
+  bumpEpoch(id: string): Promise<ImageRecord | undefined>
+}
+
+export interface ObjectStore {
+  /**
+   * Before bytes are written: the object that this owner already has with these bytes (`stored`), or a new row in state
+   * `writing` under `key`, so that a crash leaves nothing unexplained.
+   */
+  begin(
+    object: Owner & {
+      readonly key: string
+      readonly sha256: string
+      readonly storedSha256: string
+      readonly byteLength: number
+    },
+  ): Promise<ObjectRecord>
+  find(key: string): Promise<ObjectRecord | undefined>
+  forget(key: string): Promise<void>
+  /** `deleting` ones, `writing` ones that nothing refers to, and stored ones without a version, untouched since then. */
+  abandoned(untouchedSinceMs: number, limit: number): Promise<readonly ObjectRecord[]>
+  /** Every row in key order, a page at a time. */
+  page(afterKey: string | undefined, limit: number): Promise<readonly ObjectRecord[]>
+}
+
+export interface ShareStore {
+  create(share: Omit<ShareRecord, 'uses' | 'revokedAtMs'>): Promise<ShareRecord>
+  find(id: string): Promise<ShareRecord | undefined>
+  list(imageId: string): Promise<readonly ShareRecord[]>
+  revoke(imageId: string, id: string, nowMs: number): Promise<boolean>
+  /** Counts a use; false when it is revoked, expired or used up. */
+  use(id: string, nowMs: number): Promise<boolean>
+}
+
+export interface ApiKeyStore {
+  /** Only a SHA-256 of the secret is kept: the secrets are 256 random bits. */
+  create(
+    key: Pick<ApiKeyRecord, 'id' | 'name' | 'project' | 'scopes' | 'createdAtMs'>,
+    secretHash: string,
+  ): Promise<ApiKeyRecord>
+  findByHash(secretHash: string): Promise<ApiKeyRecord | undefined>
+  list(): Promise<readonly ApiKeyRecord[]>
+  revoke(id: string, nowMs: number): Promise<boolean>
+  touch(id: string, nowMs: number): Promise<void>
+}
+
+export interface OutboxStore {
+  /** Takes messages whose time has come for `leaseMs`, so that two processes do not send the same. */
+  take(limit: number, nowMs: number, leaseMs: number): Promise<readonly OutboxRecord[]>
+  delivered(id: string, nowMs: number): Promise<void>
+  /** `nextAttemptAtMs` undefined: given up, kept as dead. */
+  failed(id: string, error: string, nextAttemptAtMs: number | undefined): Promise<void>
+  list(asked: {
+    readonly project?: string
+    readonly state?: OutboxRecord['state']
+    readonly limit: number
+  }): Promise<readonly OutboxRecord[]>
+  replay(id: string, nowMs: number): Promise<boolean>
+}
+
+/** The embedded queue's table; structurally what `jobs/` asks for. */
+export interface JobTable {
+  /** Nothing happens when a waiting or running job has this dedupe key. */
+  add(job: {
+    readonly id: string
+    readonly kind: string
+    readonly payload: string
+    readonly dedupeKey: string
+    readonly runAtMs: number
+  }): Promise<void>
+  /** The job whose time has come first, or whose lease ran out; leased until then. */
+  take(
+    kinds: readonly string[],
+    nowMs: number,
+    leaseUntilMs: number,
+  ): Promise<
+    { readonly id: string; readonly kind: string; readonly payload: string; readonly attempt: number } | undefined
+  >
+  extend(id: string, leaseUntilMs: number): Promise<boolean>
+  done(id: string): Promise<void>
+  failed(id: string, error: string, runAtMs: number | undefined): Promise<void>
+  /** When the next one is due; undefined when there is none. */
+  nextDueAtMs(kinds: readonly string[]): Promise<number | undefined>
+  stats(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
+  dead(limit: number): Promise<
+    readonly {
+      readonly id: string
+      readonly kind: string
+      readonly payload: string
+      readonly attempts: number
+      readonly lastError: string
+      readonly diedAtMs: number
+    }[]
+  >
+  retryDead(id: string, nowMs: number): Promise<boolean>
+}
+
+export interface SecretStore {
+  /** The value under that name, or `fresh` stored now: whoever comes first wins, in every process. */
+  getOrCreate(name: string, fresh: string): Promise<string>
+}
