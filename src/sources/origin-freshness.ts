@@ -14,7 +14,8 @@ export function originFreshness(headers: Headers): number | undefined {
     // No guessing from Last-Modified: silence has a setting of its own.
     { shared: true, cacheHeuristic: 0, immutableMinTimeToLive: 0 },
   )
-  return Math.max(0, Math.floor(policy.maxAge() - policy.age()))
+  // Each by itself: the clock may tick between the two, and a millisecond must not cost a second.
+  return Math.max(0, Math.floor(policy.maxAge()) - Math.floor(policy.age()))
 }
 
 /** A time of whole seconds tells two contents apart only when it is older than a minute (RFC 9110 8.8.2.2). */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { originFreshness } from '../../../src/sources/origin-freshness.ts'
 
 const now = new Date()
@@ -28,4 +28,15 @@ test.each<[Record<string, string>, number | undefined]>([
   if (expected === undefined || seconds === undefined) expect(seconds).toBe(expected)
   // A second may pass while the header is read.
   else expect(Math.abs(seconds - expected)).toBeLessThanOrEqual(1)
+})
+
+test('a clock that ticks while the headers are read costs no second', () => {
+  let nowMs = 1_700_000_000_000
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => (nowMs += 1))
+  try {
+    expect(originFreshness({ 'cache-control': 'max-age=300' })).toBe(300)
+    expect(originFreshness({ 'cache-control': 'max-age=300', age: '20' })).toBe(280)
+  } finally {
+    clock.mockRestore()
+  }
 })
