@@ -43,8 +43,9 @@ type Entry = {
   readonly answer: HotAnswer
 }
 
-// An expiring URL's prebuilt max-age is that of this moment later, so it is never too long, and the entry ends then.
-const expiringEntryMs = 1000
+// A max-age that counts down (of an expiring URL, or what is left of an origin's freshness) is prebuilt as of this moment
+// later, so it is never too long, and the entry ends then.
+const countdownEntryMs = 1000
 // Accept headers in the wild are a few dozen; longer ones are not worth remembering.
 const maxAccepts = 500
 const maxAcceptLength = 300
@@ -82,13 +83,14 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
       const { raw, request, nowMs } = context
       if (deps.maxEntries === 0 || raw.target.length > maxTargetLength) return
       const { expiresAtSeconds } = request
-      const expires = expiresAtSeconds !== undefined
+      const countsDown = expiresAtSeconds !== undefined || context.state.freshUntilMs !== undefined
       const validUntilMs = Math.min(
         deps.stateFreshUntilMs(request.source, request.path),
-        expires ? Math.min(nowMs + expiringEntryMs, expiresAtSeconds * 1000) : Infinity,
+        countsDown ? nowMs + countdownEntryMs : Infinity,
+        expiresAtSeconds === undefined ? Infinity : expiresAtSeconds * 1000,
       )
       const slot = slots[request.negotiated ? classOf(raw.accept) : anyClass]
-      const answer = buildAnswer(expires ? { ...context, nowMs: nowMs + expiringEntryMs } : context, result)
+      const answer = buildAnswer(countsDown ? { ...context, nowMs: nowMs + countdownEntryMs } : context, result)
       const key = keyOf(raw.target, raw.host)
       // Re-inserted, so that the first of the map is the one renewed longest ago.
       slot?.delete(key)

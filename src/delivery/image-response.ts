@@ -96,7 +96,7 @@ function validators(context: ResponseContext): (readonly [string, string])[] {
   const { request, state, etag, nowMs } = context
   const tags = cacheTags(request)
   return [
-    ['Cache-Control', cacheControl(freshnessOf(request, state), nowMs)],
+    ['Cache-Control', cacheControl(freshnessOf(request, state, nowMs), nowMs)],
     ['ETag', etag],
     ['Last-Modified', new Date(state.lastModifiedMs).toUTCString()],
     ...varyHeader(request.negotiated),
@@ -110,16 +110,21 @@ export function varyHeader(negotiated: boolean): [string, string][] {
   return negotiated ? [['Vary', 'Accept']] : []
 }
 
-/** The word of a remote origin, already held to the bounds of its source, goes before the configured life. */
-function freshnessOf(request: ImageRequest, state: OriginalState) {
+/** What is left of the life that a remote origin gave, within the bounds of its source, goes before the configured one. */
+function freshnessOf(request: ImageRequest, state: OriginalState, nowMs: number) {
   const { immutable, maxAgeSeconds, staleWhileRevalidateSeconds } = request.sourceConfig
   return {
     isPrivate: request.isPrivate,
     isImmutable: immutable,
-    maxAgeSeconds: state.maxAgeSeconds ?? maxAgeSeconds,
+    maxAgeSeconds: state.freshUntilMs === undefined ? maxAgeSeconds : secondsUntil(state.freshUntilMs, nowMs),
     staleWhileRevalidateSeconds,
     expiresAtSeconds: request.expiresAtSeconds,
   }
+}
+
+/** A fraction of a second counts whole: the answer to a fetch just made has all of its life left. */
+function secondsUntil(atMs: number, nowMs: number): number {
+  return Math.max(0, Math.ceil((atMs - nowMs) / 1000))
 }
 
 /** Tags for purging at a CDN: the source, and the original with all its variants. */

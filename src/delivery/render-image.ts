@@ -31,7 +31,8 @@ export function renderImage(
   signal: AbortSignal,
 ): Promise<CachedResult> {
   return deps.originalBudget.spend(wanted.state.byteLength, async () => {
-    const original = await request.source.read(request.path, withDeadline(signal, deps.sourceTimeoutMs))
+    const reading = withDeadline(signal, deps.sourceTimeoutMs)
+    const original = await request.source.read(request.path, reading, wanted.state)
     if (!original) throw new AppError('not_found')
     if (original.version !== wanted.state.version) throw new OriginalChanged()
     const rendered = await renderOriginal(request, original, deps, signal)

@@ -7,7 +7,7 @@ import {
 } from './original-fetcher.ts'
 import { bytesKey } from './original-store.ts'
 import { createRefusalMemory } from './refusal-memory.ts'
-import type { Original, OriginalState, Source } from './source.ts'
+import type { OriginalState, Source } from './source.ts'
 import { abortError, untilAborted } from './until-aborted.ts'
 
 export type CachedSourceEvent = FetcherEvent | 'stale_served'
@@ -23,6 +23,9 @@ export type CachedSourceOptions = Omit<OriginalFetcherOptions, 'states' | 'refus
   readonly onEvent: (event: CachedSourceEvent) => void
   readonly now?: () => number
 }
+
+/** `bytes` are there when they were just fetched. */
+type ToldOriginal = { readonly state: OriginalState; readonly bytes?: Buffer }
 
 const maxRefusals = 10_000
 
@@ -56,29 +59,36 @@ export function createCachedSource(options: CachedSourceOptions): Source {
     return { state }
   }
 
+  async function lookAndTell(path: string, signal: AbortSignal): Promise<ToldOriginal | undefined> {
+    const known = await look(path, signal)
+    return known && { ...known, state: stateOf(known.state) }
+  }
+
+  /** Bytes are kept by what they are, so whatever is found under its version is the one that was told of. */
+  function believe(path: string, told: OriginalState, signal: AbortSignal): ToldOriginal {
+    if (signal.aborted) throw abortError(signal)
+    options.assertPath(path)
+    return { state: told }
+  }
+
   return {
     name,
-    async stat(path, signal) {
-      const known = await look(path, signal)
-      return known && stateOf(known.state)
-    },
-    async read(path, signal) {
-      const known = await look(path, signal)
+    stat: async (path, signal) => (await lookAndTell(path, signal))?.state,
+    async read(path, signal, told) {
+      const known = told ? believe(path, told, signal) : await lookAndTell(path, signal)
       if (!known) return undefined
       const bytes = known.bytes ?? (await untilAborted(store.get(bytesKey(known.state.version), never), signal))
-      if (bytes) return originalOf(known.state, bytes)
+      if (bytes) return { ...known.state, bytes }
       // Evicted, or the disk could not take it.
       const whole = await untilAborted(fetcher.fetchOnce(path, undefined), signal)
-      return whole?.bytes && originalOf(whole.state, whole.bytes)
+      return whole?.bytes && { ...stateOf(whole.state), bytes: whole.bytes }
     },
     close: () => fetcher.close(),
   }
 }
 
-function stateOf({ version, byteLength, lastModifiedMs, freshSeconds }: FetchedState): OriginalState {
-  return { version, byteLength, lastModifiedMs, maxAgeSeconds: freshSeconds }
-}
-
-function originalOf(state: FetchedState, bytes: Buffer): Original {
-  return { ...stateOf(state), bytes }
+/** While its origin is down, an original is believed until the next try. */
+function stateOf({ version, byteLength, lastModifiedMs, ...state }: FetchedState): OriginalState {
+  const freshUntilMs = Math.max(state.checkedAtMs + state.freshSeconds * 1000, state.retryAtMs)
+  return { version, byteLength, lastModifiedMs, freshUntilMs }
 }

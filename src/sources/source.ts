@@ -4,8 +4,8 @@ export type OriginalState = {
   readonly version: string
   readonly byteLength: number
   readonly lastModifiedMs: number
-  /** For how long the origin wants it believed, within the bounds of the source; absent where the configuration decides. */
-  readonly maxAgeSeconds?: number
+  /** Until when (Unix ms) the origin wants it believed, within the bounds of the source; absent where the configuration decides. */
+  readonly freshUntilMs?: number
 }
 
 /** The whole original with the state it was read under. */
@@ -19,6 +19,7 @@ export type Original = OriginalState & { readonly bytes: Buffer }
 export interface Source {
   readonly name: string
   stat(path: string, signal: AbortSignal): Promise<OriginalState | undefined>
-  read(path: string, signal: AbortSignal): Promise<Original | undefined>
+  /** `known`: what `stat` has just told, so that the place need not be asked again whether that is still so. */
+  read(path: string, signal: AbortSignal, known?: OriginalState): Promise<Original | undefined>
   close(): Promise<void>
 }

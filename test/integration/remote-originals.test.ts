@@ -173,6 +173,37 @@ test.each([
   }
 })
 
+test('an answer tells what is left of the life of its original, also from the hot lane and in a 304', async () => {
+  origin.answer((request, response) => {
+    const headers = { ETag: '"1"', 'Cache-Control': 'max-age=600', Age: '570' }
+    response.writeHead(request.headers['if-none-match'] === '"1"' ? 304 : 200, headers)
+    response.end(request.headers['if-none-match'] === '"1"' ? undefined : pictures[0])
+  })
+  const halftone = await start({ HALFTONE_SOURCE_STATE_SECONDS: '60' })
+  const leftAt = async (headers: Record<string, string> = {}) => {
+    const answer = await ask(halftone, '/a.jpg?w=20', headers)
+    const seconds = /^public, max-age=(\d+),/.exec(answer.headers.get('cache-control') ?? '')?.[1]
+    return { seconds: Number(seconds), etag: answer.headers.get('etag') ?? '' }
+  }
+  const first = await leftAt()
+  expect(first.seconds).toBeGreaterThan(20)
+  expect(first.seconds).toBeLessThanOrEqual(30)
+  await sleep(2500)
+  const after = []
+  for (let round = 0; round < 4; round += 1) after.push((await leftAt()).seconds)
+  after.push((await leftAt({ 'if-none-match': first.etag })).seconds)
+  expect(after.filter((seconds) => !(seconds <= 28 && seconds > 15))).toEqual([])
+  expect(origin.requests).toHaveLength(1)
+})
+
+test('an origin that is never believed is asked once for each request, misses too', async () => {
+  origin.answer(serve(() => pictures[0], '"1"', 'no-cache'))
+  const halftone = await start()
+  for (let width = 20; width < 25; width += 1)
+    expect(await ask(halftone, `/a.jpg?w=${width}`)).toMatchObject({ status: 200 })
+  expect(origin.requests).toHaveLength(5)
+})
+
 test('a source that is slow fills its own line and no other; what is too much is answered 503', async () => {
   const folder = makePictureFolder({})
   folder.write(

@@ -77,7 +77,7 @@ describe('freshness', () => {
   ])('of an origin that says %s is %i s: not asked before, asked after', async (freshSeconds, expected) => {
     origin.files.set('/a', { text: 'one', etag: '1', ...(freshSeconds === undefined ? {} : { freshSeconds }) })
     const source = open()
-    expect((await source.stat('/a', signal))?.maxAgeSeconds).toBe(expected)
+    expect((await source.stat('/a', signal))?.freshUntilMs).toBe(nowMs + expected * 1000)
     later(expected - 0.001)
     await source.stat('/a', signal)
     expect(origin.asked).toHaveLength(1)
@@ -97,6 +97,46 @@ describe('freshness', () => {
       later(-49)
     }
     expect(events).toEqual(['fetched', 'unmodified', 'unmodified', 'unmodified'])
+  })
+
+  test('of an origin down lasts until it is asked again', async () => {
+    const source = open()
+    await source.stat('/a', signal)
+    later(60)
+    origin.failure = outage
+    expect((await source.stat('/a', signal))?.freshUntilMs).toBe(nowMs + 10_000)
+  })
+
+  test('that is none costs one question for each request, not one for the state and one for the bytes', async () => {
+    const source = open({
+      freshness: { minFreshSeconds: 0, maxFreshSeconds: 0, staleIfErrorSeconds: 0, negativeSeconds: 0 },
+    })
+    for (let request = 1; request <= 3; request += 1) {
+      const told = await source.stat('/a', signal)
+      const original = await source.read('/a', signal, told)
+      expect(original).toEqual({ ...told, bytes: Buffer.from('one') })
+      expect(origin.asked).toHaveLength(request)
+    }
+    origin.files.set('/a', { text: 'two', etag: '2' })
+    const told = await source.stat('/a', signal)
+    expect((await source.read('/a', signal, told))?.bytes.toString()).toBe('two')
+  })
+
+  test('told of before does not open what is refused now, and what was evicted is fetched once', async () => {
+    let refused = false
+    const source = open({
+      assertPath: () => {
+        if (refused) throw new AppError('source_url_refused')
+      },
+    })
+    const told = await source.stat('/a', signal)
+    await settle()
+    store.entries.clear()
+    later(60)
+    expect((await source.read('/a', signal, told))?.bytes.toString()).toBe('one')
+    expect(origin.asked).toEqual([undefined, undefined])
+    refused = true
+    await expect(source.read('/a', signal, told)).rejects.toMatchObject({ code: 'source_url_refused' })
   })
 
   test('is not believed when the clock was set back', async () => {
