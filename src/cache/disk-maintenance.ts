@@ -4,6 +4,7 @@ import type { DiskEviction } from './disk-eviction.ts'
 import type { DiskIndex } from './disk-index.ts'
 import type { DiskUsage } from './disk-usage.ts'
 import type { EntryFiles } from './entry-files.ts'
+import type { EntryReader } from './entry-reader.ts'
 import { errorCodeOf } from './outage-log.ts'
 
 export interface DiskMaintenance {
@@ -23,11 +24,12 @@ const drainTimeoutMs = 5000
 export function createDiskMaintenance(deps: {
   readonly index: DiskIndex
   readonly files: EntryFiles
+  readonly reader: EntryReader
   readonly usage: DiskUsage
   readonly eviction: DiskEviction
   readonly log: CacheLog
 }): DiskMaintenance {
-  const { index, files, usage, eviction, log } = deps
+  const { index, files, reader, usage, eviction, log } = deps
   const running = new Set<Promise<void>>()
   const state = { stopping: false, scanning: false }
 
@@ -60,6 +62,7 @@ export function createDiskMaintenance(deps: {
   }
 
   const upkeep = () => {
+    reader.closeOld()
     inBackground('flush', () => usage.flush())
     inBackground('scan', scanFiles)
     inBackground('evict', () => eviction.keepAhead())
@@ -85,6 +88,7 @@ export function createDiskMaintenance(deps: {
       const late = setTimeoutSignal(drainTimeoutMs)
       await Promise.race([finish(drainWrites).catch(() => undefined), late.passed])
       late.cancel()
+      reader.close()
       try {
         index.close()
       } catch (error) {

@@ -5,10 +5,10 @@ import type { DiskIndex, DiskIndexTotals } from './disk-index.ts'
 import { createDiskMaintenance } from './disk-maintenance.ts'
 import { createDiskUsage } from './disk-usage.ts'
 import { createDiskWrites } from './disk-writes.ts'
-import { createEntryFiles, diskBytes } from './entry-files.ts'
+import { createEntryFiles, diskBytes, entryPath } from './entry-files.ts'
+import { createEntryReader } from './entry-reader.ts'
 import { createKeyLocks } from './key-locks.ts'
 import { createOutageLog } from './outage-log.ts'
-import { decodeResult } from './result-codec.ts'
 import { createSlots } from '../lib/slots.ts'
 import { withinDeadline } from './within-deadline.ts'
 
@@ -24,6 +24,8 @@ export type DiskTierOptions = {
   readonly writeTimeoutMs?: number
   /** Bodies waiting to be written; what comes on top is not kept. */
   readonly maxPendingBytes?: number
+  /** Files kept open for the next hit. */
+  readonly maxOpenFiles?: number
 }
 
 /** A slow disk must not cost more than the render it saves. */
@@ -31,7 +33,9 @@ const defaultReadTimeoutMs = 1000
 const defaultWriteTimeoutMs = 10_000
 /** About a second of a slow disk's writing. */
 const defaultMaxPendingBytes = 64 * 1024 * 1024
-/** Files open at once; each holds a whole entry in memory. */
+/** A quarter of the files a process may open where the limit is lowest (1024). */
+const defaultMaxOpenFiles = 256
+/** Files read at once; each holds a whole entry in memory. */
 const readsAtOnce = 64
 /** More than the server accepts connections by default; a backstop only. */
 const readsWaiting = 4096
@@ -46,7 +50,12 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
   const { directory, maxBytes, index, log } = options
   const readTimeoutMs = options.readTimeoutMs ?? defaultReadTimeoutMs
   const maxEntryBytes = Math.floor(maxBytes * largestEntryShare)
-  const files = createEntryFiles({ directory, maxFileBytes: maxEntryBytes + largestEnvelopeBytes })
+  const reader = createEntryReader({
+    pathOf: (key) => entryPath(directory, key),
+    maxFileBytes: maxEntryBytes + largestEnvelopeBytes,
+    maxOpen: options.maxOpenFiles ?? defaultMaxOpenFiles,
+  })
+  const files = createEntryFiles({ directory, onChanged: (key) => reader.forget(key) })
   const locks = createKeyLocks()
   const reads = createOutageLog({ log, tier: 'disk', doing: 'read' })
   const outage = createOutageLog({ log, tier: 'disk', doing: 'write' })
@@ -57,7 +66,7 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     maxPendingBytes: options.maxPendingBytes ?? defaultMaxPendingBytes,
     writeTimeoutMs: options.writeTimeoutMs ?? defaultWriteTimeoutMs,
   })
-  const maintenance = createDiskMaintenance({ index, files, usage, eviction, log })
+  const maintenance = createDiskMaintenance({ index, files, reader, usage, eviction, log })
   const slots = createSlots({ active: readsAtOnce, waiting: readsWaiting })
   const state = { corrupt: 0, closed: undefined as Promise<void> | undefined }
 
@@ -66,19 +75,19 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     // Only the first is logged: a dying disk or a new format would write a line per entry.
     if (state.corrupt === 1) log.warn('cache_entry_corrupt', { tier: 'disk', key })
     void writes.remove(key)
+    return undefined
   }
 
   const readEntry = async (key: string, signal: AbortSignal) => {
     const release = await slots.take(signal)
     if (!release) return undefined
     try {
-      const bytes = await files.read(key, signal)
+      const read = await reader.read(key)
       signal.throwIfAborted()
-      if (!bytes) return undefined
-      const result = decodeResult(key, bytes)
-      if (result) usage.touch(key, diskBytes(bytes.length))
-      else dropCorrupt(key)
-      return result
+      if (read === 'absent') return undefined
+      if (read === 'corrupt') return dropCorrupt(key)
+      usage.touch(key, diskBytes(read.fileBytes))
+      return read.result
     } finally {
       release()
     }

@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { cacheKey } from './cache-tier.ts'
 import type { DiskIndexRow } from './disk-index.ts'
 import { errorCodeOf } from './outage-log.ts'
 
-/** The files below one cache directory: `<x>/<yz>/<key>` and, while being written, `tmp/<instance>-<n>`. */
+/** Changes the files below one cache directory: `<x>/<yz>/<key>` and, while being written, `tmp/<instance>-<n>`. */
 export interface EntryFiles {
-  /** The whole file, undefined when there is none. What cannot be an entry of ours (a link, a folder, a giant) reads as empty. */
-  read(key: string, signal: AbortSignal): Promise<Buffer | undefined>
   /** Writes beside, calls `beforeRename`, then puts the file in its place in one step. Leaves nothing behind when it throws. */
   write(key: string, bytes: Buffer, beforeRename: () => Promise<void>): Promise<void>
   /** Fine with a file that is not there. */
@@ -27,8 +24,6 @@ const blockBytes = 4096
 /** Files per scan batch: some milliseconds of work between two looks at anything else. */
 const scanBatch = 64
 
-const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
 /** What a file of this length takes on disk. */
 export function diskBytes(fileBytes: number): number {
   return Math.ceil(fileBytes / blockBytes) * blockBytes
@@ -40,28 +35,23 @@ function shardOf(key: string): string {
   return join(hex.slice(0, 1), hex.slice(1, 3))
 }
 
-export function createEntryFiles(options: { readonly directory: string; readonly maxFileBytes: number }): EntryFiles {
-  const { directory, maxFileBytes } = options
+export function entryPath(directory: string, key: string): string {
+  return join(directory, shardOf(key), key)
+}
+
+export function createEntryFiles(options: {
+  readonly directory: string
+  /** Called when the file of a key has been replaced or removed. */
+  readonly onChanged: (key: string) => void
+}): EntryFiles {
+  const { directory, onChanged } = options
   const temporary = join(directory, 'tmp')
-  const pathOf = (key: string) => join(directory, shardOf(key), key)
+  const pathOf = (key: string) => entryPath(directory, key)
   /** Tells our files in `tmp` from those that a killed process left. */
   const instance = randomBytes(6).toString('hex')
   let written = 0
 
   return {
-    async read(key, signal) {
-      const handle = await openEntry(pathOf(key))
-      if (handle === 'absent') return undefined
-      if (handle === 'link') return Buffer.alloc(0)
-      try {
-        const file = await handle.stat()
-        signal.throwIfAborted()
-        return file.isFile() && file.size <= maxFileBytes ? await readWhole(handle, file.size) : Buffer.alloc(0)
-      } finally {
-        await handle.close()
-      }
-    },
-
     async write(key, bytes, beforeRename) {
       written += 1
       const path = join(temporary, `${instance}-${written}`)
@@ -70,6 +60,7 @@ export function createEntryFiles(options: { readonly directory: string; readonly
         await beforeRename()
         // No fsync: after a power cut an entry may be short or empty, which the checksum finds.
         await ensuringFolder(join(directory, shardOf(key)), () => rename(path, pathOf(key)))
+        onChanged(key)
       } catch (error) {
         await unlink(path).catch(() => undefined)
         throw error
@@ -78,6 +69,7 @@ export function createEntryFiles(options: { readonly directory: string; readonly
 
     async remove(key) {
       await unlink(pathOf(key)).catch(unlessAbsent)
+      onChanged(key)
     },
 
     async removeLeftovers() {
@@ -87,29 +79,6 @@ export function createEntryFiles(options: { readonly directory: string; readonly
 
     scan: () => scanShards(directory),
   }
-}
-
-async function openEntry(path: string): Promise<FileHandle | 'absent' | 'link'> {
-  try {
-    return await open(path, readFlags)
-  } catch (error) {
-    const code = errorCodeOf(error)
-    if (code === 'ENOENT') return 'absent'
-    if (code === 'ELOOP') return 'link'
-    throw error
-  }
-}
-
-/** One read in practice; a file that shrank meanwhile comes out short and is refused by its checksum. */
-async function readWhole(handle: FileHandle, fileBytes: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(fileBytes)
-  let filled = 0
-  while (filled < fileBytes) {
-    const { bytesRead } = await handle.read(bytes, filled, fileBytes - filled, filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return bytes.subarray(0, filled)
 }
 
 /** Folders are made when first missed, which also survives somebody emptying the cache directory by hand. */

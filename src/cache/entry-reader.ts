@@ -1,0 +1,249 @@
+import { close as closeFile, constants, fstat, open as openFile, read as readFile } from 'node:fs'
+import { crc32 } from 'node:zlib'
+import type { CachedResult } from './cached-result.ts'
+import { errorCodeOf } from './outage-log.ts'
+import { decodeResult } from './result-codec.ts'
+
+/** Reads entries back. A file is opened and verified once, then kept open for a while: a popular entry costs one system call a hit. */
+export interface EntryReader {
+  /** `corrupt` is whatever is not a whole, unaltered entry about this key. A read that is under way is shared. Throws system errors. */
+  read(key: string): Promise<EntryRead>
+  /** Call after the file was replaced or removed: what is being read of the old one ends, nobody else sees it. */
+  forget(key: string): void
+  /** Closes what has been open for long, so that files which others removed give their space back. */
+  closeOld(): void
+  close(): void
+}
+
+export type EntryRead = { readonly result: CachedResult; readonly fileBytes: number } | 'absent' | 'corrupt'
+
+export type EntryReaderOptions = {
+  readonly pathOf: (key: string) => string
+  readonly maxFileBytes: number
+  /** Files kept open; 0 opens for every read. */
+  readonly maxOpen: number
+}
+
+/** Long enough to save nearly every open of a popular entry, short enough that a cache emptied by hand is soon seen to be empty. */
+const openForMs = 10_000
+
+/** Most entries come with the first read, without asking for their size; four times the average of a picture on the web. */
+const firstReadBytes = 64 * 1024
+/** Buffers for first reads that are kept between reads; more are made when more is read at once. */
+const spareBuffers = 8
+
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** What opening or reading a thing that is no file of ours says: a link, a folder, a pipe. */
+const foreignCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO'])
+
+/** Where the body stands in a file that was verified, and all else that was in it. */
+type Verified = {
+  readonly fd: number
+  readonly fileBytes: number
+  readonly bodyStart: number
+  readonly bodyBytes: number
+  /** Of the body: four times cheaper than the SHA-256 before it, and finds what time and accidents do to bytes. */
+  readonly bodyCrc: number
+  readonly facts: Omit<CachedResult, 'body'>
+}
+
+type OpenEntry = {
+  readonly openedAtMs: number
+  /** Set once, when the file is open and verified. */
+  verified: Verified | undefined
+  readers: number
+  forgotten: boolean
+}
+
+export function createEntryReader(options: EntryReaderOptions): EntryReader {
+  const { pathOf, maxOpen } = options
+  // In order of use, as re-inserting moves an entry to the end.
+  const kept = new Map<string, OpenEntry>()
+  const underWay = new Map<string, Promise<EntryRead>>()
+  const firstReads = createFirstReads(options.maxFileBytes)
+
+  /** A descriptor is closed by its last reader only: its number may belong to another file a moment later. */
+  const closeUnused = (entry: OpenEntry) => {
+    if (!entry.forgotten || entry.readers > 0 || !entry.verified) return
+    closeQuietly(entry.verified.fd)
+    entry.verified = undefined
+  }
+  const drop = (key: string, entry: OpenEntry) => {
+    if (kept.get(key) === entry) kept.delete(key)
+    entry.forgotten = true
+    closeUnused(entry)
+  }
+  const keep = (key: string, entry: OpenEntry) => {
+    kept.delete(key)
+    kept.set(key, entry)
+    const [oldest] = kept.size > maxOpen ? kept : []
+    if (oldest) drop(...oldest)
+  }
+  const reading = async <T>(entry: OpenEntry, work: () => Promise<T>): Promise<T> => {
+    entry.readers += 1
+    try {
+      return await work()
+    } finally {
+      entry.readers -= 1
+      closeUnused(entry)
+    }
+  }
+
+  const openAndRead = (key: string): Promise<EntryRead> => {
+    const entry: OpenEntry = { openedAtMs: Date.now(), verified: undefined, readers: 0, forgotten: false }
+    // Known before it is open, so that a file that is replaced meanwhile is not kept.
+    keep(key, entry)
+    return reading(entry, async () => {
+      const read = await firstReads.read(key, pathOf(key)).catch((error: unknown) => {
+        drop(key, entry)
+        throw error
+      })
+      if (typeof read === 'string') drop(key, entry)
+      else entry.verified = read.verified
+      return read
+    })
+  }
+
+  const readAgain = async (key: string, entry: OpenEntry, verified: Verified): Promise<EntryRead> => {
+    keep(key, entry)
+    // A descriptor can go stale, on network drives for one.
+    const body = await reading(entry, () => readBody(verified)).catch(() => undefined)
+    if (body) return { result: { body, ...verified.facts }, fileBytes: verified.fileBytes }
+    // Or the file was altered in place: the checksum of the whole has the word.
+    drop(key, entry)
+    return openAndRead(key)
+  }
+
+  const start = (key: string) => {
+    const entry = kept.get(key)
+    if (entry?.verified && Date.now() - entry.openedAtMs < openForMs) return readAgain(key, entry, entry.verified)
+    if (entry) drop(key, entry)
+    return openAndRead(key)
+  }
+
+  return {
+    read(key) {
+      const shared = underWay.get(key)
+      if (shared) return shared
+      const read = start(key)
+      const done = () => {
+        if (underWay.get(key) === read) underWay.delete(key)
+      }
+      underWay.set(key, read)
+      read.then(done, done)
+      return read
+    },
+    forget(key) {
+      underWay.delete(key)
+      const entry = kept.get(key)
+      if (entry) drop(key, entry)
+    },
+    closeOld() {
+      const before = Date.now() - openForMs
+      for (const [key, entry] of kept) if (entry.openedAtMs <= before) drop(key, entry)
+    },
+    close() {
+      for (const [key, entry] of kept) drop(key, entry)
+    },
+  }
+}
+
+type FirstRead = { readonly result: CachedResult; readonly fileBytes: number; readonly verified: Verified }
+
+/** Opens, reads whole and verifies. The descriptor of a good file stays open and belongs to the caller. */
+function createFirstReads(maxFileBytes: number) {
+  const spare: Buffer[] = []
+
+  const readVerified = async (key: string, fd: number, scratch: Buffer): Promise<FirstRead | 'corrupt'> => {
+    const bytes = await readAll(fd, scratch, maxFileBytes)
+    const decoded = bytes && decodeResult(key, bytes)
+    if (!bytes || !decoded) return 'corrupt'
+    // What was read into a buffer of its own may share memory with it; the scratch buffer is needed again.
+    const body = bytes.buffer === scratch.buffer ? copyOf(decoded.body) : decoded.body
+    const { body: _body, ...facts } = decoded
+    const bodyStart = decoded.body.byteOffset - bytes.byteOffset
+    const verified = { fd, fileBytes: bytes.length, bodyStart, bodyBytes: body.length, bodyCrc: crc32(body), facts }
+    return { result: { body, ...facts }, fileBytes: bytes.length, verified }
+  }
+
+  return {
+    async read(key: string, path: string): Promise<FirstRead | 'absent' | 'corrupt'> {
+      const fd = await openOrRefuse(path)
+      if (typeof fd === 'string') return fd
+      const scratch = spare.pop() ?? Buffer.allocUnsafeSlow(firstReadBytes)
+      let isGood = false
+      try {
+        const read = await readVerified(key, fd, scratch)
+        isGood = read !== 'corrupt'
+        return read
+      } catch (error) {
+        if (foreignCodes.has(errorCodeOf(error))) return 'corrupt'
+        throw error
+      } finally {
+        if (!isGood) closeQuietly(fd)
+        if (spare.length < spareBuffers) spare.push(scratch)
+      }
+    },
+  }
+}
+
+async function openOrRefuse(path: string): Promise<number | 'absent' | 'corrupt'> {
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      openFile(path, readFlags, (error, fd) => (error ? reject(error) : resolve(fd)))
+    })
+  } catch (error) {
+    const code = errorCodeOf(error)
+    if (code === 'ENOENT') return 'absent'
+    if (foreignCodes.has(code)) return 'corrupt'
+    throw error
+  }
+}
+
+/** All bytes of a file, in `scratch` where they fit; undefined for what is no file or a giant. */
+async function readAll(fd: number, scratch: Buffer, maxFileBytes: number): Promise<Buffer | undefined> {
+  const first = await readInto(fd, scratch, 0, scratch.length)
+  if (first < scratch.length) return scratch.subarray(0, first)
+  const size = await sizeOf(fd)
+  if (size === undefined || size > maxFileBytes) return undefined
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let filled = scratch.copy(bytes)
+  while (filled < size) {
+    const got = await readInto(fd, bytes, filled, size - filled)
+    if (got === 0) break
+    filled += got
+  }
+  return bytes.subarray(0, filled)
+}
+
+/** The body of a verified file, undefined when it is not what it was. */
+async function readBody({ fd, bodyStart, bodyBytes, bodyCrc }: Verified): Promise<Buffer | undefined> {
+  const body = Buffer.allocUnsafeSlow(bodyBytes)
+  const got = bodyBytes === 0 ? 0 : await readInto(fd, body, 0, bodyBytes, bodyStart)
+  return got === bodyBytes && crc32(body) === bodyCrc ? body : undefined
+}
+
+/** The callback API: a promise's handle costs as much again as the system call. */
+function readInto(fd: number, bytes: Buffer, at: number, length: number, position: number = at): Promise<number> {
+  return new Promise((resolve, reject) => {
+    readFile(fd, bytes, at, length, position, (error, got) => (error ? reject(error) : resolve(got)))
+  })
+}
+
+function sizeOf(fd: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    fstat(fd, (error, file) => (error ? reject(error) : resolve(file.isFile() ? file.size : undefined)))
+  })
+}
+
+function closeQuietly(fd: number): void {
+  // The descriptor is given back in any case, and of a file that was only read nothing can be lost.
+  closeFile(fd, () => undefined)
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
+}
