@@ -9,7 +9,7 @@ import type {
 } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { readSecretFile, type Environment } from './read-settings.ts'
-import type { OriginEntry, RemoteEntry, SecretReference } from './source-schema.ts'
+import type { FallbackEntry, OriginEntry, RemoteEntry, SecretReference } from './source-schema.ts'
 import type { SettingValues } from './settings.ts'
 
 /** Where the values of an entry come from besides itself; faults are collected in `faults`. */
@@ -23,16 +23,24 @@ export type OriginContext = {
 
 export type RemoteParts = Omit<RemoteSourceConfig, keyof SourcePolicy>
 
+/** Enough that one bad minute of single requests does not open it; few enough that at most these wait for nothing. */
+const defaultBreakerFailures = 5
+const defaultBreakerSeconds = 10
+
 /** Everything of a remote source but its policy. `place` leads the faults. */
 export function assembleRemote(entry: RemoteEntry, place: string, context: OriginContext): RemoteParts {
-  const fallbacks = 'fallbacks' in entry ? (entry.fallbacks ?? []) : []
+  const behind: FallbackEntry = entry.kind === 'web' ? {} : entry
   return {
     kind: entry.kind,
     origins: [
       originOf(entry, place, context),
-      ...fallbacks.map((one, index) => originOf(one, `${place}.fallbacks[${String(index)}]`, context)),
+      ...(behind.fallbacks ?? []).map((one, index) => originOf(one, `${place}.fallbacks[${String(index)}]`, context)),
     ],
-    fallbackWhenAbsent: 'fallbackWhenAbsent' in entry && entry.fallbackWhenAbsent === true,
+    fallbackWhenAbsent: behind.fallbackWhenAbsent ?? false,
+    breaker: {
+      failuresToOpen: behind.breakerFailures ?? defaultBreakerFailures,
+      openMs: milliseconds(behind.breakerSeconds ?? defaultBreakerSeconds),
+    },
     freshness: freshnessOf(entry, context.values),
     limits: limitsOf(entry, context.values),
     allowAddresses: entry.allowAddresses ?? context.values.allowAddresses ?? [],

@@ -72,6 +72,7 @@ export type RemoteSourceConfig = SourcePolicy & {
   readonly origins: readonly [OriginConfig, ...OriginConfig[]]
   /** Whether a later origin is also asked for what an earlier one does not have. */
   readonly fallbackWhenAbsent: boolean
+  readonly breaker: BreakerConfig
   readonly freshness: FreshnessConfig
   readonly limits: FetchLimits
   /** CIDR blocks of special addresses that this source may connect to all the same. */
@@ -113,6 +114,14 @@ export type WebOriginConfig = {
   readonly kind: 'web'
   /** Host patterns; empty lists every public host. */
   readonly allowHosts: readonly string[]
+}
+
+/** When an origin that has others behind it is skipped. */
+export type BreakerConfig = {
+  /** Failures in a row. */
+  readonly failuresToOpen: number
+  /** After it one request tries again; the others go on to the next origin. */
+  readonly openMs: number
 }
 
 /** How long an original is believed. The origin's own word counts between floor and ceiling. */

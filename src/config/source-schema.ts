@@ -95,6 +95,8 @@ const fallbackSchema = z.discriminatedUnion('kind', [z.strictObject(s3Place), z.
 const fallbackKeys = {
   fallbacks: z.array(fallbackSchema).max(8).optional(),
   fallbackWhenAbsent: z.boolean().optional(),
+  breakerFailures: z.int().min(1).max(1000).optional(),
+  breakerSeconds: z.number().min(0.05).max(3600).optional(),
 }
 
 /** One source of HALFTONE_SOURCES_FILE; what is left out comes from the settings. */
@@ -125,6 +127,7 @@ export const sourceKeys: readonly string[] = [
 
 export type SourceEntry = z.infer<typeof sourceSchema>
 export type PolicyEntry = z.infer<z.ZodObject<typeof policyKeys>>
+export type FallbackEntry = z.infer<z.ZodObject<typeof fallbackKeys>>
 export type RemoteEntry = Exclude<SourceEntry, { folder: string }>
 export type OriginEntry =
   z.infer<z.ZodObject<typeof s3Place>> | z.infer<z.ZodObject<typeof httpPlace>> | z.infer<z.ZodObject<typeof webPlace>>

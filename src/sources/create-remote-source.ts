@@ -46,6 +46,7 @@ export function createRemoteSource(config: RemoteSourceConfig, deps: SourceDeps,
         ? first
         : createFallbackOrigin(origins, {
             whenAbsent: config.fallbackWhenAbsent,
+            breaker: config.breaker,
             onEvent: (event, origin) => emit(event, { origin }),
           }),
     store: deps.store,

@@ -1,4 +1,5 @@
 import { BrokenCircuitError, circuitBreaker, ConsecutiveBreaker, handleWhen } from 'cockatiel'
+import type { BreakerConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { isOutage } from './fetch-failure.ts'
 import type { FetchedOriginal, RemoteOrigin, Validators } from './remote-origin.ts'
@@ -9,14 +10,8 @@ export type FallbackOptions = {
   /** Asks the next origin also for what an earlier one does not have. */
   readonly whenAbsent: boolean
   readonly onEvent: (event: FallbackEvent, origin: string) => void
-  readonly failuresToOpen?: number
-  readonly openMs?: number
+  readonly breaker: BreakerConfig
 }
-
-/** Enough that one bad minute of single requests does not open it; few enough that at most these wait for nothing. */
-const defaultFailuresToOpen = 5
-/** After it one request tries again; the others go on to the fallback. */
-const defaultOpenMs = 10_000
 
 type Guarded = {
   readonly origin: RemoteOrigin
@@ -83,8 +78,8 @@ function behindBreaker(origin: RemoteOrigin, options: FallbackOptions): Guarded 
   const breaker = circuitBreaker(
     handleWhen((error) => isOutage(error)),
     {
-      halfOpenAfter: options.openMs ?? defaultOpenMs,
-      breaker: new ConsecutiveBreaker(options.failuresToOpen ?? defaultFailuresToOpen),
+      halfOpenAfter: options.breaker.openMs,
+      breaker: new ConsecutiveBreaker(options.breaker.failuresToOpen),
     },
   )
   breaker.onBreak(() => options.onEvent('breaker_opened', origin.name))

@@ -11,6 +11,7 @@ export function remoteConfig(origin: OriginConfig, changes: Partial<RemoteSource
     kind: origin.kind,
     origins: [origin],
     fallbackWhenAbsent: false,
+    breaker: { failuresToOpen: 5, openMs: 10_000 },
     freshness: { minFreshSeconds: 0, maxFreshSeconds: 0, staleIfErrorSeconds: 0, negativeSeconds: 0 },
     limits: {
       connectTimeoutMs: 2000,

@@ -238,7 +238,9 @@ test('a fallback answers while the first choice is down, and the metrics say so'
   const fallbacks = [{ kind: 'http', url: other.url }]
   folder.write(
     'sources.json',
-    JSON.stringify({ sources: [{ name: 'shop', kind: 'http', url: origin.url, fallbacks, negativeSeconds: 0 }] }),
+    JSON.stringify({
+      sources: [{ name: 'shop', kind: 'http', url: origin.url, fallbacks, negativeSeconds: 0, breakerFailures: 3 }],
+    }),
   )
   origin.answer(serve(() => pictures[0], '"1"', 'no-cache'))
   const halftone = await start({
@@ -249,7 +251,9 @@ test('a fallback answers while the first choice is down, and the metrics say so'
   try {
     expect((await ask(halftone, '/a.jpg')).body).toEqual(pictures[0])
     origin.answer((_request, response) => void response.writeHead(503).end())
+    const before = origin.requests.length
     for (let round = 0; round < 7; round += 1) expect((await ask(halftone, `/${round}.jpg`)).body).toEqual(pictures[1])
+    expect(origin.requests.length - before).toBe(3)
     const metrics = await (await halftone.get('/-/metrics')).text()
     expect(metrics).toContain('halftone_events_total{part="sources",event="fallback_used"} 7')
     expect(metrics).toContain('halftone_events_total{part="sources",event="breaker_opened"} 1')

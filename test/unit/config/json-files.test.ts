@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -146,6 +146,8 @@ describe('HALFTONE_SOURCES_FILE', () => {
           },
         ],
         fallbackWhenAbsent: true,
+        breakerFailures: 2,
+        breakerSeconds: 0.5,
         minFreshSeconds: 5,
         totalSeconds: 20,
         allowAddresses: ['10.0.0.0/8'],
@@ -178,6 +180,7 @@ describe('HALFTONE_SOURCES_FILE', () => {
         },
       ],
       fallbackWhenAbsent: true,
+      breaker: { failuresToOpen: 2, openMs: 500 },
       freshness: { minFreshSeconds: 5, maxFreshSeconds: 86_400, staleIfErrorSeconds: 604_800, negativeSeconds: 30 },
       limits: {
         connectTimeoutMs: 1000,
@@ -194,6 +197,23 @@ describe('HALFTONE_SOURCES_FILE', () => {
       expect(printed).toContain('shop-originals')
       expect(printed).not.toMatch(/env-secret|file-secret|AK1/)
     }
+  })
+
+  test('the shipped example is taken as it stands', async () => {
+    const example = await readFile(join(import.meta.dirname, '../../../config/sources.example.json'), 'utf8')
+    await mkdir(join(cwd, 'samples'), { recursive: true })
+    const env = {
+      ...{ SHOP_CDN_AUTHORIZATION: 'Bearer a', SHOP_S3_KEY: 'b', SHOP_S3_SECRET: 'c' },
+      HALFTONE_SIGNING_KEYS: 'k:a-long-enough-secret',
+    }
+    const { sources } = await configWith('HALFTONE_SOURCES_FILE', example, env)
+    expect(sources.map(({ name, kind }) => [name, kind])).toEqual([
+      ['samples', 'folder'],
+      ['shop', 'http'],
+      ['archive', 's3'],
+      ['partners', 'web'],
+    ])
+    expect(sources[1]).toMatchObject({ breaker: { failuresToOpen: 5, openMs: 10_000 }, fetches: 8 })
   })
 
   const http = { name: 'a', kind: 'http', url: 'https://host.example' }
@@ -224,6 +244,8 @@ describe('HALFTONE_SOURCES_FILE', () => {
     ['a host pattern for everything', { name: 'a', kind: 'web', allowHosts: ['**.*'] }, ['allowHosts[0]']],
     ['a web source without a key', { name: 'a', kind: 'web' }, ['HALFTONE_SIGNING_KEYS', 'source a']],
     ['fallbacks of a web source', { name: 'a', kind: 'web', fallbacks: [] }, ['sources[0]', 'fallbacks']],
+    ['a breaker that never closes', { ...http, breakerSeconds: 1e9 }, ['sources[0].breakerSeconds']],
+    ['a breaker of nothing', { ...http, breakerFailures: 0 }, ['sources[0].breakerFailures']],
     ['a folder as fallback', { ...http, fallbacks: [{ folder: 'photos' }] }, ['fallbacks[0]']],
     [
       'originals larger than their cache takes',

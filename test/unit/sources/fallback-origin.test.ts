@@ -39,8 +39,7 @@ function pair(
   const origin = createFallbackOrigin([cdn.origin, bucket.origin], {
     whenAbsent: false,
     onEvent: (event, name) => void events.push(`${event} ${name}`),
-    failuresToOpen: 3,
-    openMs: 50,
+    breaker: { failuresToOpen: 3, openMs: 50 },
     ...changes,
   })
   const fetch = async (validators?: Validators) => {
