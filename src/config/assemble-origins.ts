@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import type {
   FetchLimits,
   FreshnessConfig,
@@ -8,8 +7,9 @@ import type {
   SourcePolicy,
 } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
-import { readSecretFile, type Environment } from './read-settings.ts'
-import type { FallbackEntry, OriginEntry, RemoteEntry, SecretReference } from './source-schema.ts'
+import type { Environment } from './read-settings.ts'
+import { secretOf } from './secret-of.ts'
+import type { FallbackEntry, OriginEntry, RemoteEntry } from './source-schema.ts'
 import type { SettingValues } from './settings.ts'
 
 /** Where the values of an entry come from besides itself; faults are collected in `faults`. */
@@ -94,23 +94,6 @@ function credentialsOf(entry: CredentialsEntry, place: string, context: OriginCo
     secretAccessKey: secretOf(entry.secretAccessKey, `${place}.secretAccessKey`, context),
     sessionToken: entry.sessionToken && secretOf(entry.sessionToken, `${place}.sessionToken`, context),
   }
-}
-
-/** The secret that a reference names; a fault and an empty text when there is none. */
-function secretOf(reference: SecretReference, place: string, { env, baseDir, faults }: OriginContext): string {
-  if ('file' in reference) {
-    const read = readSecretFile(resolve(baseDir, reference.file))
-    if (read.ok) return read.text
-    faults.push({
-      name: place,
-      message: `expected a readable file with the secret, got one that is not (${read.reason}).`,
-    })
-    return ''
-  }
-  const text = env[reference.env] ?? ''
-  if (text === '')
-    faults.push({ name: place, message: `expected the variable ${reference.env} to hold the secret, got nothing.` })
-  return text
 }
 
 function freshnessOf(entry: RemoteEntry, values: SettingValues): FreshnessConfig {

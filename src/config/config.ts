@@ -37,6 +37,8 @@ export type ServerConfig = {
   readonly stallTimeoutMs: number
   readonly shutdownTimeoutMs: number
   readonly maxConnections: number
+  /** CIDR blocks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** A source as configured. */
@@ -202,6 +204,10 @@ export type AuthConfig = {
   /** Keys with every scope; those made by `halftone keys` come on top. */
   readonly apiKeys: readonly { readonly name: string; readonly secret: string }[]
   readonly jwt: JwtConfig | undefined
+  /** For each owner, and for each address without credentials. */
+  readonly requestsPerMinute: number
+  /** Wrong credentials from one address. */
+  readonly failuresPerMinute: number
 }
 
 export type JwtConfig = {
@@ -213,6 +219,7 @@ export type JwtConfig = {
   /** Names of the claims that carry project and scopes. */
   readonly projectClaim: string
   readonly scopesClaim: string
+  readonly toleranceSeconds: number
 }
 
 export type UploadsConfig = {
@@ -260,8 +267,9 @@ export type ProjectConfig = {
     readonly objects: number | undefined
     readonly openUploads: number | undefined
   }
+  /** `address` does not count what API keys do: a backend is one address for all its users. */
   readonly uploadsPerMinute: { readonly owner: number; readonly address: number }
-  /** Uploads without credentials. */
+  /** Uploads without credentials; only ever those of the project `default`. */
   readonly publicUploads: boolean
   readonly visibility: 'public' | 'private'
   readonly kinds: Readonly<Record<string, KindConfig>>

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
+import { assembleAuth } from './assemble-auth.ts'
 import { assembleSources } from './assemble-sources.ts'
 import type { Places } from './assemble-sources.ts'
-import type { Config, RenderConfig, ServerConfig, SourceConfig } from './config.ts'
+import { assembleUploads } from './assemble-uploads.ts'
+import type { AuthConfig, Config, RenderConfig, ServerConfig, SourceConfig, UploadsConfig } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
 import { readSettings } from './read-settings.ts'
@@ -23,10 +25,22 @@ export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const { values, faults } = readSettings(env, places.cwd)
   const { sources, faults: sourceFaults } = assembleSources(values, places, env)
   const { presets, faults: presetFaults } = loadPresets(values, places)
-  const allFaults = [...faults, ...sourceFaults, ...presetFaults, ...contradictions(values, sources, faults)]
+  const { auth, faults: authFaults } = assembleAuth(values)
+  const { uploads, faults: uploadFaults } = assembleUploads(values, places, env)
+  const apiFaults = [...authFaults, ...uploadFaults].filter((fault) => !isToldAlready(fault, faults))
+  const ownFaults = [...faults, ...sourceFaults, ...presetFaults, ...apiFaults]
+  const allFaults = [...ownFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
-  const config = assembleConfig(whole(values), places, sources, presets)
+  const config = assembleConfig(whole(values), places, { sources, presets, auth, uploads })
   return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config) }
+}
+
+/** A setting that could not be read makes no second fault for not being there. */
+function isToldAlready({ name }: ConfigFault, faults: readonly ConfigFault[]): boolean {
+  const isOfJwt = name.startsWith('HALFTONE_JWT_')
+  return faults.some(
+    (told) => told.name.replace(/_FILE$/, '') === name || (isOfJwt && told.name.startsWith('HALFTONE_JWT_')),
+  )
 }
 
 /** The environment of this process; nothing else in src/ reads it. */
@@ -41,11 +55,17 @@ function whole(values: SettingValues): WholeValues {
   return values as WholeValues
 }
 
+type AssembledParts = {
+  readonly sources: readonly SourceConfig[]
+  readonly presets: Readonly<Record<string, string>>
+  readonly auth: AuthConfig
+  readonly uploads: UploadsConfig | undefined
+}
+
 function assembleConfig(
   values: WholeValues,
   places: Places,
-  sources: readonly SourceConfig[],
-  presets: Readonly<Record<string, string>>,
+  { sources, presets, auth, uploads }: AssembledParts,
 ): Config {
   const optional: SettingValues = values
   return {
@@ -73,8 +93,8 @@ function assembleConfig(
       corsOrigin: values.corsOrigin,
     },
     log: { level: values.logLevel },
-    auth: { apiKeys: [], jwt: undefined },
-    uploads: undefined,
+    auth,
+    uploads,
   }
 }
 
@@ -90,6 +110,7 @@ function assembleServer(values: WholeValues): ServerConfig {
     stallTimeoutMs: milliseconds(values.stallTimeoutSeconds),
     shutdownTimeoutMs: milliseconds(values.shutdownTimeoutSeconds),
     maxConnections: values.maxConnections,
+    trustedProxies: optional.trustedProxies ?? [],
   }
 }
 

@@ -1,6 +1,7 @@
-import type { Config, OriginConfig, SourceConfig } from './config.ts'
+import type { AuthConfig, Config, OriginConfig, S3Credentials, SourceConfig, UploadsConfig } from './config.ts'
 
 const redacted = '(redacted)'
+const redactedCredentials: S3Credentials = { accessKeyId: redacted, secretAccessKey: redacted, sessionToken: undefined }
 
 /** The effective configuration with secrets redacted: one `name = value` line each, or JSON. */
 export function printConfig(config: Config, format: 'text' | 'json'): string {
@@ -17,6 +18,8 @@ function redact(config: Config): Config {
       keys: config.signing.keys.map((key) => ({ id: key.id, secret: redacted })),
       imgixTokens: config.signing.imgixTokens.map(() => redacted),
     },
+    auth: redactAuth(config.auth),
+    uploads: config.uploads && redactUploads(config.uploads),
   }
 }
 
@@ -30,12 +33,45 @@ function redactOrigin(origin: OriginConfig): OriginConfig {
   switch (origin.kind) {
     case 's3':
       if (origin.credentials === undefined) return origin
-      return { ...origin, credentials: { accessKeyId: redacted, secretAccessKey: redacted, sessionToken: undefined } }
+      return { ...origin, credentials: redactedCredentials }
     case 'http':
       return origin.authorization === undefined ? origin : { ...origin, authorization: redacted }
     case 'web':
       return origin
   }
+}
+
+function redactAuth(auth: AuthConfig): AuthConfig {
+  return {
+    ...auth,
+    apiKeys: auth.apiKeys.map(({ name }) => ({ name, secret: redacted })),
+    jwt: auth.jwt && {
+      ...auth.jwt,
+      verifyBy: auth.jwt.verifyBy.kind === 'secret' ? { kind: 'secret', secret: redacted } : auth.jwt.verifyBy,
+    },
+  }
+}
+
+function redactUploads(uploads: UploadsConfig): UploadsConfig {
+  const { target, moderation } = uploads
+  const projects = Object.entries(uploads.projects).map(([name, project]) => [
+    name,
+    { ...project, webhook: project.webhook && redactHook(project.webhook) },
+  ])
+  return {
+    ...uploads,
+    target:
+      target.kind === 's3' && target.credentials !== undefined
+        ? { ...target, credentials: redactedCredentials }
+        : target,
+    projects: Object.fromEntries(projects) as UploadsConfig['projects'],
+    moderation: { ...moderation, webhook: moderation.webhook && redactHook(moderation.webhook) },
+  }
+}
+
+/** Receivers like to put a token into the query of their URL. */
+function redactHook<T extends { readonly url: string; readonly secret: string | undefined }>(hook: T): T {
+  return { ...hook, url: hook.url.replace(/\?.*$/, `?${redacted}`), secret: hook.secret && redacted }
 }
 
 function flatten(value: unknown, name: string): string[] {

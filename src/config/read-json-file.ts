@@ -45,7 +45,7 @@ function unknownKeys(keys: readonly string[], knownKeys: readonly string[]): str
 }
 
 /** Keys whose values are never quoted, as somebody may have written the secret itself there. */
-const secretKeys = new Set<PropertyKey>(['credentials', 'authorization'])
+const secretKeys = new Set<PropertyKey>(['credentials', 'authorization', 'secret'])
 
 function isSecret(path: readonly PropertyKey[]): boolean {
   return path.some((step) => secretKeys.has(step))

@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import { received } from './config-fault.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { nearestName } from './nearest-name.ts'
-import { laterSettings, settings } from './settings.ts'
-import type { Setting, SettingValues } from './settings.ts'
+import type { Setting } from './setting.ts'
+import { settings } from './settings.ts'
+import type { SettingValues } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -73,8 +74,6 @@ function unknownNames(env: Environment): ConfigFault[] {
 }
 
 function explainUnknown(name: string): string {
-  const later = laterSettings.find((setting) => setting.pattern.test(name))
-  if (later !== undefined) return `comes with ${later.brings}, which is not available in this version. Remove it.`
   const nearest = nearestName(name, knownNames)
   return nearest === undefined ? 'is not a setting. Remove it.' : `is not a setting. Did you mean ${nearest}?`
 }

@@ -14,36 +14,10 @@ import {
   webOrigin,
   wholeNumber,
 } from './value-parsers.ts'
-import type { ValueParser } from './value-parsers.ts'
-
-export const settingGroups = {
-  server: 'Server',
-  source: 'Where originals come from',
-  remote: 'Originals from S3, HTTP hosts and the web',
-  delivery: 'Delivery and freshness',
-  signing: 'Signatures',
-  rendering: 'Rendering and its limits',
-  cache: 'Caches',
-} as const
-
-export type Setting<T> = {
-  readonly env: string
-  readonly group: keyof typeof settingGroups
-  readonly meaning: string
-  readonly value: ValueParser<T>
-  /** As it would be written in the environment; undefined leaves the setting unset. */
-  readonly default: string | undefined
-  /** What the docs print where the default depends on the machine. */
-  readonly defaultText?: string
-  /** Why this default and no other: a measurement, a peer, a device. */
-  readonly why?: string
-  /** Never echoed, and `<env>_FILE` may name a file that holds it. */
-  readonly secret?: true
-}
-
-function setting<T>(entry: Setting<T>): Setting<T> {
-  return entry
-}
+import { authSettings } from './auth-settings.ts'
+import { setting, settingGroups } from './setting.ts'
+import type { Setting } from './setting.ts'
+import { uploadSettings } from './upload-settings.ts'
 
 /** One entry per setting; docs/configuration.md and config/example.env are printed from here. */
 export const settings = {
@@ -77,6 +51,15 @@ export const settings = {
     value: wholeNumber({ min: 1, max: 65535 }),
     default: undefined,
     defaultText: 'the main port',
+  }),
+  trustedProxies: setting({
+    env: 'HALFTONE_TRUSTED_PROXIES',
+    group: 'server',
+    meaning: 'Proxies and CDNs whose X-Forwarded-For is believed; limits per address count what they report.',
+    value: addressBlocks(),
+    default: undefined,
+    defaultText: 'none',
+    why: 'Whoever is believed can pretend to be any address.',
   }),
   logLevel: setting({
     env: 'HALFTONE_LOG_LEVEL',
@@ -137,7 +120,7 @@ export const settings = {
   dataDir: setting({
     env: 'HALFTONE_DATA_DIR',
     group: 'source',
-    meaning: 'Folder for everything that is written: the disk cache, later the database and uploads.',
+    meaning: 'Folder for everything that is written: the database, uploads of the disk target, the disk cache.',
     value: fileSystemPath('a folder that can be written; it is made when missing'),
     default: './data',
   }),
@@ -444,6 +427,9 @@ export const settings = {
     default: 'private',
   }),
 
+  ...authSettings,
+  ...uploadSettings,
+
   renderers: setting({
     env: 'HALFTONE_RENDERERS',
     group: 'rendering',
@@ -623,13 +609,6 @@ export type Settings = typeof settings
 export type SettingValues = {
   readonly [K in keyof Settings]: Settings[K] extends Setting<infer T> ? T | undefined : never
 }
-
-/** Settings that are promised but not there yet: refused, because ignoring a key or a limit in silence would be worse. */
-export const laterSettings: readonly { readonly pattern: RegExp; readonly brings: string }[] = [
-  { pattern: /^HALFTONE_API_KEYS(_FILE)?$/, brings: 'the upload and management API' },
-  { pattern: /^HALFTONE_JWT_[A-Z_]+$/, brings: 'the upload and management API' },
-  { pattern: /^HALFTONE_UPLOADS$/, brings: 'uploads' },
-]
 
 /** Names of other programs too, so they are no fault; but whoever sets them should know that nothing reads them yet. */
 export const laterSharedSettings = ['REDIS_URL', 'DATABASE_URL'] as const

@@ -16,7 +16,7 @@ const variantsSchema = z.discriminatedUnion('kind', [
 ])
 
 /** A secret is never in the file itself, which lands in repositories: only where it is to be found. */
-const secretReference = z.union(
+export const secretReference = z.union(
   [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
   'expected {"env": "NAME"} or {"file": "path"}, not the secret itself',
 )

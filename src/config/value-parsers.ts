@@ -103,7 +103,8 @@ export function isHostPattern(text: string): boolean {
   )
 }
 
-function listOf(text: string, isGood: (item: string) => boolean): string[] | undefined {
+/** Pieces between commas, at most 1000, all of them good. */
+export function listOf(text: string, isGood: (item: string) => boolean): string[] | undefined {
   const items = text.split(',').map((item) => item.trim())
   return items.length <= 1000 && items.every(isGood) ? items : undefined
 }
