@@ -7,6 +7,7 @@ import { formatMatrix } from './scenarios/format-matrix.ts'
 import { hitsUnderLoad } from './scenarios/hits-under-load.ts'
 import { memoryHit } from './scenarios/memory-hit.ts'
 import { memorySoak } from './scenarios/memory-soak.ts'
+import { overload } from './scenarios/overload.ts'
 import { startToFirstPicture } from './scenarios/start-to-first-picture.ts'
 import { thunderingHerd } from './scenarios/thundering-herd.ts'
 
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   coldSrcset,
   thunderingHerd,
   hitsUnderLoad,
+  overload,
   cacheGrowth,
   memorySoak,
   startToFirstPicture,

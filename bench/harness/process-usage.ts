@@ -24,11 +24,6 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024
 }
 
-/** Bytes that this process has read by system calls, from files and sockets alike. */
-export function bytesRead(pid: number): number {
-  return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
-}
-
 /** `count`: 2 for its own time, 4 with that of its reaped children. */
 function cpuTicks(pid: number, count: number): number {
   try {
