@@ -1,11 +1,12 @@
 import { AppError } from '../errors.ts'
 import type { CachedResult } from '../cache/cached-result.ts'
 import { withDeadline } from '../lib/deadline.ts'
-import type { Original, OriginalState } from '../sources/source.ts'
+import { canHold, type HeldOriginal, type Original, type OriginalState } from '../sources/source.ts'
 import { contentTypeOf } from '../transform/image/formats.ts'
 import type { ImageMetadata } from '../transform/image/image-metadata.ts'
 import { planTransform } from '../transform/planner/plan-transform.ts'
 import type { PlanLimits } from '../transform/planner/transform-plan.ts'
+import type { JobOriginal } from '../transform/executor/job-original.ts'
 import type { RenderedImage, RendererPool } from '../transform/executor/renderer-pool.ts'
 import type { ImageRequest } from './image-request.ts'
 import type { OriginalBudget } from './original-budget.ts'
@@ -31,11 +32,9 @@ export function renderImage(
   signal: AbortSignal,
 ): Promise<CachedResult> {
   return deps.originalBudget.spend(wanted.state.byteLength, async () => {
-    const reading = withDeadline(signal, deps.sourceTimeoutMs)
-    const original = await request.source.read(request.path, reading, wanted.state)
+    const original = await openOriginal(request, wanted.state, withDeadline(signal, deps.sourceTimeoutMs))
     if (!original) throw new AppError('not_found')
-    if (original.version !== wanted.state.version) throw new OriginalChanged()
-    const rendered = await renderOriginal(request, original, deps, signal)
+    const rendered = await renderIfWanted(request, { original, wanted: wanted.state }, deps, signal)
     return {
       body: rendered.body,
       contentType: contentTypeOf(rendered.format),
@@ -46,15 +45,56 @@ export function renderImage(
   })
 }
 
+/** Held where the source can do that, read otherwise. */
+function openOriginal(
+  { source, path }: ImageRequest,
+  known: OriginalState,
+  signal: AbortSignal,
+): Promise<Original | HeldOriginal | undefined> {
+  return canHold(source) ? source.hold(path, signal) : source.read(path, signal, known)
+}
+
+async function renderIfWanted(
+  request: ImageRequest,
+  { original, wanted }: { readonly original: Original | HeldOriginal; readonly wanted: OriginalState },
+  deps: RenderDeps,
+  signal: AbortSignal,
+): Promise<RenderedImage> {
+  try {
+    if (original.version !== wanted.version) throw new OriginalChanged()
+    return await renderOriginal(request, original, deps, signal)
+  } finally {
+    if ('close' in original) original.close()
+  }
+}
+
+/** Its bytes, or the file as the executor sees it. */
+function jobOriginal(original: Original | HeldOriginal, sourceTimeoutMs: number, signal: AbortSignal): JobOriginal {
+  if ('bytes' in original) return original.bytes
+  const { heldPath, byteLength } = original
+  return {
+    heldPath,
+    byteLength,
+    async assertUnchanged() {
+      if (!(await original.isUnchanged(withDeadline(signal, sourceTimeoutMs)))) throw new OriginalChanged()
+    },
+    async read() {
+      const bytes = await original.read(withDeadline(signal, sourceTimeoutMs))
+      if (!bytes) throw new OriginalChanged()
+      return bytes
+    },
+  }
+}
+
 async function renderOriginal(
   request: ImageRequest,
-  original: Original,
+  original: Original | HeldOriginal,
   deps: RenderDeps,
   signal: AbortSignal,
 ): Promise<RenderedImage> {
   const { params, capabilities } = request
   const job = {
-    original: original.bytes,
+    original: jobOriginal(original, deps.sourceTimeoutMs, signal),
     sourceKey: JSON.stringify([request.source.name, request.path, original.version]),
     sourceName: request.source.name,
     planFor: (metadata: ImageMetadata) => planTransform({ params, metadata, capabilities, limits: deps.planLimits }),

@@ -3,7 +3,7 @@ import { open, readlink, realpath, stat, type FileHandle } from 'node:fs/promise
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { assertDecodedPath } from './decode-path.ts'
-import type { Original, OriginalState, Source } from './source.ts'
+import type { HeldOriginal, HoldingSource, Original, OriginalState, Source } from './source.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export type FileSourceOptions = {
@@ -28,12 +28,16 @@ const clockTickMs = 20
  * An unreadable file is `source_failed`, not absent: the operator must see it. See docs/decisions/folder-source.md.
  */
 export function createFileSource(options: FileSourceOptions): Source {
-  return {
+  const source: Source = {
     name: options.name,
     stat: (path, signal) => withOriginal(path, options, signal, ({ facts }) => Promise.resolve(stateOf(facts))),
     read: (path, signal) => readOriginal(path, options, signal),
     close: () => Promise.resolve(),
   }
+  // Elsewhere a file that is open here has no name by which another process could reach it.
+  if (process.platform !== 'linux') return source
+  const holding: HoldingSource = { ...source, hold: (path, signal) => holdOriginal(path, options, signal) }
+  return holding
 }
 
 async function readOriginal(
@@ -49,15 +53,59 @@ async function readOriginal(
   throw new AppError('source_failed', { detail: 'The original changed while it was read.' })
 }
 
+async function holdOriginal(
+  path: string,
+  options: FileSourceOptions,
+  signal: AbortSignal,
+): Promise<HeldOriginal | undefined> {
+  const opened = await openOriginal(path, options, signal)
+  if (!opened) return undefined
+  const { handle, facts } = opened
+  try {
+    await untilTicked(facts, signal)
+  } catch (error) {
+    closeQuietly(handle)
+    throw error
+  }
+  return {
+    ...stateOf(facts),
+    heldPath: `/proc/${String(process.pid)}/fd/${String(handle.fd)}`,
+    // A closed handle must not vouch for anything: its number may be another file's by now.
+    isUnchanged: async (signal) => handle.fd !== -1 && (await isStill(opened, signal)),
+    async read(signal) {
+      const original = await readUnchanged(opened, signal)
+      return original === 'changed' ? undefined : original.bytes
+    },
+    close: () => closeQuietly(handle),
+  }
+}
+
 type OpenedOriginal = { readonly handle: FileHandle; readonly facts: BigIntStats }
 
-/** Opens, checks, uses and closes. undefined: no servable file is there. */
+/** Opens, uses and closes. undefined: no servable file is there. */
 async function withOriginal<T>(
   path: string,
   options: FileSourceOptions,
   signal: AbortSignal,
   use: (opened: OpenedOriginal) => Promise<T>,
 ): Promise<T | undefined> {
+  const opened = await openOriginal(path, options, signal)
+  if (!opened) return undefined
+  try {
+    return await use(opened)
+  } catch (error) {
+    return absentOrFailure(error)
+  } finally {
+    closeQuietly(opened.handle)
+  }
+}
+
+/** Opens and checks; closes again what may not be served. */
+async function openOriginal(
+  path: string,
+  options: FileSourceOptions,
+  signal: AbortSignal,
+): Promise<OpenedOriginal | undefined> {
   assertDecodedPath(path)
   try {
     const root = await untilAborted(findRoot(options.folder), signal)
@@ -65,26 +113,45 @@ async function withOriginal<T>(
     // Before opening, because opening a device can already do something; after it, because the file may be another by then.
     if (!(await untilAborted(stat(fullPath), signal)).isFile()) return undefined
     const handle = await untilAborted(open(fullPath, openFlags), signal, closeQuietly)
+    let isServable = false
     try {
-      const facts = await untilAborted(handle.stat({ bigint: true }), signal)
-      if (!facts.isFile() || !isInside(root, await untilAborted(placeOf(handle, fullPath, facts), signal)))
-        return undefined
-      if (facts.size > BigInt(options.maxBytes)) throw tooLarge(facts.size, options.maxBytes)
-      return await use({ handle, facts })
+      const facts = await servableFacts({ handle, root, fullPath }, options, signal)
+      isServable = facts !== undefined
+      return facts && { handle, facts }
     } finally {
-      closeQuietly(handle)
+      if (!isServable) closeQuietly(handle)
     }
   } catch (error) {
     return absentOrFailure(error)
   }
 }
 
-/** Reads to the end of the size that was seen; `changed` when the file is not the same before and after. */
-async function readUnchanged({ handle, facts }: OpenedOriginal, signal: AbortSignal): Promise<Original | 'changed'> {
+async function servableFacts(
+  { handle, root, fullPath }: { readonly handle: FileHandle; readonly root: string; readonly fullPath: string },
+  { maxBytes }: FileSourceOptions,
+  signal: AbortSignal,
+): Promise<BigIntStats | undefined> {
+  const facts = await untilAborted(handle.stat({ bigint: true }), signal)
+  if (!facts.isFile() || !isInside(root, await untilAborted(placeOf(handle, fullPath, facts), signal))) return undefined
+  if (facts.size > BigInt(maxBytes)) throw tooLarge(facts.size, maxBytes)
+  return facts
+}
+
+/** Lets a change that just happened grow old enough for the next one to have another time. */
+async function untilTicked(facts: BigIntStats, signal: AbortSignal): Promise<void> {
   const ageMs = Date.now() - Number(facts.ctimeMs)
   if (ageMs >= 0 && ageMs < clockTickMs) await untilAborted(sleep(clockTickMs), signal)
-  const before = await untilAborted(handle.stat({ bigint: true }), signal)
-  if (versionOf(before) !== versionOf(facts)) return 'changed'
+}
+
+async function isStill({ handle, facts }: OpenedOriginal, signal: AbortSignal): Promise<boolean> {
+  return versionOf(await untilAborted(handle.stat({ bigint: true }), signal)) === versionOf(facts)
+}
+
+/** Reads to the end of the size that was seen; `changed` when the file is not the same before and after. */
+async function readUnchanged(opened: OpenedOriginal, signal: AbortSignal): Promise<Original | 'changed'> {
+  const { handle, facts } = opened
+  await untilTicked(facts, signal)
+  if (!(await isStill(opened, signal))) return 'changed'
   const byteLength = Number(facts.size)
   // Unpooled: a slice of the shared pool would keep 8 kB of strangers alive in every cache.
   const bytes = Buffer.allocUnsafeSlow(byteLength)
@@ -94,8 +161,7 @@ async function readUnchanged({ handle, facts }: OpenedOriginal, signal: AbortSig
     if (bytesRead === 0) return 'changed'
     filled += bytesRead
   }
-  const after = await untilAborted(handle.stat({ bigint: true }), signal)
-  return versionOf(after) === versionOf(facts) ? { ...stateOf(facts), bytes } : 'changed'
+  return (await isStill(opened, signal)) ? { ...stateOf(facts), bytes } : 'changed'
 }
 
 /** The folder itself may be a link that a deployment moves, so it is resolved anew. A missing root is a failure, not absence. */

@@ -23,3 +23,24 @@ export interface Source {
   read(path: string, signal: AbortSignal, known?: OriginalState): Promise<Original | undefined>
   close(): Promise<void>
 }
+
+/** An original in a file that is held open, so that another process can read the very bytes that were found here. */
+export type HeldOriginal = OriginalState & {
+  /** Opens the held file itself, whatever has become of the name it was found under; works until `close`. */
+  readonly heldPath: string
+  /** Whether the file is still as it was found. What was read before is the original only if it is; false once it is closed. */
+  isUnchanged(signal: AbortSignal): Promise<boolean>
+  /** The bytes, undefined when they have changed. */
+  read(signal: AbortSignal): Promise<Buffer | undefined>
+  close(): void
+}
+
+/** A source whose originals are files anyway, so that nobody has to hand their bytes on. */
+export interface HoldingSource extends Source {
+  /** As `read`, but the bytes stay where they are. */
+  hold(path: string, signal: AbortSignal): Promise<HeldOriginal | undefined>
+}
+
+export function canHold(source: Source): source is HoldingSource {
+  return 'hold' in source
+}

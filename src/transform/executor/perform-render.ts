@@ -5,6 +5,8 @@ import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import type { Sharing } from './execute-plan.ts'
 import { kindOf, forecastPlan, pictureOf } from './forecast-job.ts'
+import type { JobOriginal } from './job-original.ts'
+import { bytesOf } from './job-original.ts'
 import type { Forecast } from './job-ticket.ts'
 import type { CostCorrection } from './predict-cost.ts'
 import type { RendererReply } from './renderer-messages.ts'
@@ -27,7 +29,7 @@ export type RenderedImage = {
 }
 
 export type RenderJob = {
-  readonly original: Buffer
+  readonly original: JobOriginal
   /** Names the source version; one that kills two renderers is refused under this key for `refuseSeconds`. */
   readonly sourceKey: string
   /** The configured source: sources share the renderers fairly. */
@@ -78,7 +80,8 @@ export async function performRender(
   if (plan.kind === 'passthrough' && !plan.sanitize) {
     renderer.tell({ kind: 'drop' })
     const { width, height } = plan
-    return { ...typeOf(plan), body: job.original, width, height, frames: metadata.frames, metadata, plan, timings }
+    const body = await bytesOf(job.original)
+    return { ...typeOf(plan), body, width, height, frames: metadata.frames, metadata, plan, timings }
   }
   const { width, height, frames, renderMs, body: bytes } = await askForPlan(job, { metadata, plan, renderer }, deps)
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -99,13 +102,29 @@ async function openOriginalOn(
     ? await renderer.ask({ kind: 'recall', sourceKey })
     : undefined
   if (recalled?.kind === 'probed') onEvent('original_recalled')
-  const reply =
-    recalled && recalled.kind !== 'unknown'
-      ? recalled
-      : await renderer.ask({ kind: 'probe', sourceKey, original: job.original })
+  const reply = recalled && recalled.kind !== 'unknown' ? recalled : await sendOriginal(renderer, job)
   const opened = expectReply('probed', reply)
   warmRenderers.note(renderer, picture)
   return opened
+}
+
+/** A file is read by the renderer itself, which spares copying every photograph through the front. */
+async function sendOriginal(
+  renderer: RendererProcess,
+  { sourceKey, original }: Pick<RenderJob, 'sourceKey' | 'original'>,
+): Promise<RendererReply> {
+  if (!Buffer.isBuffer(original)) {
+    const { heldPath, byteLength } = original
+    const reply = await renderer.ask({ kind: 'probeFile', sourceKey, heldPath, byteLength })
+    if (reply.kind !== 'unreadable') {
+      await original.assertUnchanged().catch((error: unknown) => {
+        renderer.tell({ kind: 'forget', sourceKey })
+        throw error
+      })
+      return reply
+    }
+  }
+  return renderer.ask({ kind: 'probe', sourceKey, original: await bytesOf(original) })
 }
 
 async function askForPlan(

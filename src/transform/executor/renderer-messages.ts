@@ -12,13 +12,18 @@ export type RendererSettings = {
   readonly keptPictureMs: number
 }
 
-/** Front to renderer. A job is `recall` or `probe`, then `plan` or `drop`; an original that is recalled does not cross again. */
+/**
+ * Front to renderer. A job is `recall`, `probe` or `probeFile`, then `plan` or `drop`; an original that is recalled does not cross
+ * again. `forget` drops the job, and its original too: it has turned out not to be what it was taken for.
+ */
 export type RendererRequest =
   | { readonly kind: 'recall'; readonly sourceKey: string }
   | { readonly kind: 'probe'; readonly sourceKey: string; readonly original: Buffer }
+  | { readonly kind: 'probeFile'; readonly sourceKey: string; readonly heldPath: string; readonly byteLength: number }
   /** `isShared`: more variants of this original are expected, keep what they can start from. */
   | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly isShared: boolean }
   | { readonly kind: 'drop' }
+  | { readonly kind: 'forget'; readonly sourceKey: string }
 
 /**
  * A request as it crosses: the bytes of an original go through a pipe of their own, after the message that announces them.
@@ -31,10 +36,14 @@ export type RendererMessage =
 /** The renderer's end of the pipe that originals come through. */
 export const originalsFd = 4
 
-/** Renderer to front. `ready` comes once, unasked; `drop` is not answered; `unknown` says that the original is forgotten. */
+/**
+ * Renderer to front. `ready` comes once, unasked; `drop` and `forget` are not answered; `unknown` says that the original is forgotten,
+ * `unreadable` that the file could not be read to the announced end.
+ */
 export type RendererReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'unknown' }
+  | { readonly kind: 'unreadable' }
   | { readonly kind: 'probed'; readonly metadata: ImageMetadata; readonly probeMs: number }
   | {
       readonly kind: 'rendered'

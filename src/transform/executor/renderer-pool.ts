@@ -5,6 +5,7 @@ import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
 import { forecastPlan, forecastUnknown, kindOf } from './forecast-job.ts'
 import { createJobDispatcher } from './job-dispatcher.ts'
+import { byteLengthOf, heldBytesOf } from './job-original.ts'
 import type { Forecast, Job } from './job-ticket.ts'
 import type { PerformDeps, RenderedImage, RenderJob } from './perform-render.ts'
 import { performProbe, performRender } from './perform-render.ts'
@@ -134,13 +135,13 @@ function planOnce(given: RenderJob): { job: RenderJob; isHeaderRead: () => boole
 }
 
 function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {
-  return { sourceKey, sourceName, bytes: original.length }
+  return { sourceKey, sourceName, bytes: heldBytesOf(original) }
 }
 
 function forecastOf(job: RenderJob, { memory, correction, sharedBytes }: PerformDeps): Forecast {
   const { sourceKey, original } = job
   const metadata = memory.metadataOf(sourceKey)
-  if (!metadata) return forecastUnknown(original.length)
+  if (!metadata) return forecastUnknown(byteLengthOf(original))
   try {
     const plan = job.planFor(metadata)
     const factor = correction.factor(kindOf(metadata, plan))

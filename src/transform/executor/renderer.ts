@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers'
 import sharp from 'sharp'
 import { toAppError } from '../../errors.ts'
@@ -8,10 +8,9 @@ import {
   packFailure,
   type RendererMessage,
   type RendererReply,
-  type RendererRequest,
   type RendererSettings,
 } from './renderer-messages.ts'
-import { createJobRunner } from './run-jobs.ts'
+import { createJobRunner, type JobRequest } from './run-jobs.ts'
 
 /** The child process: one job at a time, no secret, no socket; it may be killed at any moment. */
 
@@ -33,16 +32,42 @@ function restrictSharp(): void {
 }
 
 /** Fetches the bytes that a message announces. Blocks: until they are here there is nothing else to do. */
-function withOriginal(message: RendererMessage): RendererRequest {
-  if (message.kind !== 'probe') return message
-  const original = Buffer.allocUnsafeSlow(message.byteLength)
-  for (let length = 0; length < original.length;) {
-    const read = readSync(originalsFd, original, length, original.length - length, null)
-    // The front is gone.
-    if (read === 0) process.kill(process.pid, 'SIGKILL')
+function withOriginal(message: RendererMessage): JobRequest | undefined {
+  if (message.kind !== 'probe' && message.kind !== 'probeFile') return message
+  const { sourceKey, byteLength } = message
+  if (message.kind === 'probeFile') {
+    const original = readHeldFile(message.heldPath, byteLength)
+    return original && { kind: 'probe', sourceKey, original }
+  }
+  const original = readWhole(originalsFd, byteLength)
+  // The front is gone.
+  if (!original) process.kill(process.pid, 'SIGKILL')
+  return original && { kind: 'probe', sourceKey, original }
+}
+
+/** Undefined when the file cannot be opened from here, or has become shorter: the front knows what to do about either. */
+function readHeldFile(heldPath: string, byteLength: number): Buffer | undefined {
+  try {
+    const fd = openSync(heldPath, 'r')
+    try {
+      return readWhole(fd, byteLength)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined when it ends sooner. */
+function readWhole(fd: number, byteLength: number): Buffer | undefined {
+  const bytes = Buffer.allocUnsafeSlow(byteLength)
+  for (let length = 0; length < byteLength;) {
+    const read = readSync(fd, bytes, length, byteLength - length, null)
+    if (read === 0) return undefined
     length += read
   }
-  return { kind: 'probe', sourceKey: message.sourceKey, original }
+  return bytes
 }
 
 function send(reply: RendererReply): void {
@@ -53,7 +78,9 @@ function start(settings: RendererSettings): void {
   restrictSharp()
   const run = createJobRunner(settings)
   process.on('message', (message: RendererMessage) => {
-    run(withOriginal(message))
+    const request = withOriginal(message)
+    if (!request) return send({ kind: 'unreadable' })
+    run(request)
       .then((reply) => reply && send(reply))
       .catch((error: unknown) => {
         const failure = packFailure(error instanceof TypeError ? toAppError(error) : decodeFailure(error))

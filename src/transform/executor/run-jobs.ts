@@ -7,6 +7,8 @@ import { probeImage } from './probe-image.ts'
 import type { Raster } from './raster.ts'
 import type { RendererReply, RendererRequest, RendererSettings } from './renderer-messages.ts'
 
+/** A request with the bytes of its original. */
+export type JobRequest = Exclude<RendererRequest, { readonly kind: 'probeFile' }>
 type Original = { readonly bytes: Buffer; readonly metadata: ImageMetadata }
 type Job = Original & { readonly sourceKey: string }
 type Kept = {
@@ -23,7 +25,7 @@ const originalShare = 1 / 4
 export function createJobRunner(settings: RendererSettings) {
   const kept = createKept(settings)
   let job: Job | undefined
-  async function answer(request: RendererRequest): Promise<RendererReply | undefined> {
+  async function answer(request: JobRequest): Promise<RendererReply | undefined> {
     switch (request.kind) {
       case 'recall': {
         const original = kept.originals.get(request.sourceKey, whole)
@@ -47,6 +49,10 @@ export function createJobRunner(settings: RendererSettings) {
       }
       case 'drop':
         job = undefined
+        return undefined
+      case 'forget':
+        job = undefined
+        kept.originals.forget(request.sourceKey)
         return undefined
     }
   }

@@ -1,0 +1,91 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { OriginalFile } from '../../src/transform/executor/job-original.ts'
+import { createRendererPool, type RendererPool } from '../../src/transform/executor/renderer-pool.ts'
+import { fourQuarters, noise, planOf, quickRenderConfig } from '../helpers/render-fixtures.ts'
+
+const never = new AbortController().signal
+let folder = ''
+let picture: Buffer
+let other: Buffer
+let pool: RendererPool
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'halftone-held-'))
+  picture = await fourQuarters()
+  other = await noise(90, 70)
+  await writeFile(join(folder, 'picture'), picture)
+  await writeFile(join(folder, 'other'), other)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => pool.close(AbortSignal.abort()))
+
+function startPool(): void {
+  pool = createRendererPool({ config: { ...quickRenderConfig, renderers: 1 }, log: () => undefined })
+}
+
+const gone = () => Promise.reject(new Error('the front was asked for the bytes'))
+
+function file(name: string, { length }: Buffer, more: Partial<OriginalFile> = {}): OriginalFile {
+  const assertUnchanged = () => Promise.resolve()
+  return { heldPath: join(folder, name), byteLength: length, assertUnchanged, read: gone, ...more }
+}
+
+function render(original: OriginalFile | Buffer, sourceKey: string, width = 20) {
+  const planFor: Parameters<RendererPool['render']>[0]['planFor'] = (metadata) =>
+    planOf(metadata, [{ op: 'resize', width, height: width }])
+  return pool.render({ original, sourceKey, sourceName: 'photos', planFor }, never)
+}
+
+describe('originals that a renderer reads from a file', () => {
+  test('give what the same bytes give, without passing through the front', async () => {
+    startPool()
+    const fromFile = await render(file('picture', picture), 'file')
+    const fromBytes = await render(picture, 'bytes')
+    expect(fromFile.body).toEqual(fromBytes.body)
+    expect(fromFile.metadata).toEqual(fromBytes.metadata)
+  })
+
+  test('are read once for several variants', async () => {
+    startPool()
+    await render(file('picture', picture), 'once')
+    const second = await render(file('missing', picture), 'once', 30)
+    expect(second.width).toBe(30)
+    expect(pool.stats().events.original_recalled).toBe(1)
+  })
+
+  test('are fetched by the front where the renderer cannot open the file, or it ends too soon', async () => {
+    startPool()
+    const read = () => Promise.resolve(picture)
+    expect((await render(file('missing', picture, { read }), 'missing')).metadata.width).toBe(80)
+    const longer = file('picture', Buffer.alloc(picture.length + 1), { read })
+    expect((await render(longer, 'short')).metadata.width).toBe(80)
+    expect(pool.stats().events.died).toBe(0)
+  })
+
+  test('that changed meanwhile are an error and are forgotten, whatever they looked like', async () => {
+    startPool()
+    const changed = new Error('changed')
+    const assertUnchanged = () => Promise.reject(changed)
+    await expect(render(file('other', other, { assertUnchanged }), 'changing')).rejects.toBe(changed)
+    await writeFile(join(folder, 'torn'), 'half a picture')
+    const torn = file('torn', Buffer.from('half a picture'), { assertUnchanged })
+    await expect(render(torn, 'changing')).rejects.toBe(changed)
+    const after = await render(file('picture', picture), 'changing')
+    expect(after.metadata).toMatchObject({ width: 80, height: 60 })
+    expect(pool.stats().events.original_recalled).toBe(0)
+  })
+
+  test('are read by the front for an answer that is the original itself', async () => {
+    startPool()
+    const job = {
+      original: file('picture', picture, { read: () => Promise.resolve(picture) }),
+      sourceKey: 'whole',
+      sourceName: 'photos',
+      planFor: () => ({ kind: 'passthrough', format: 'png', sanitize: false, width: 80, height: 60 }) as const,
+    }
+    expect((await pool.render(job, never)).body).toEqual(picture)
+  })
+})
