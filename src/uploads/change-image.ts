@@ -1,0 +1,81 @@
+import type { z } from 'zod'
+import type { Principal } from '../auth/authenticator.ts'
+import type { ImageRecord, VersionRecord } from '../db/records.ts'
+import { AppError } from '../errors.ts'
+import { withDeadline } from '../lib/deadline.ts'
+import { projectOf, requireScope } from './access.ts'
+import { endUpload, messagesFor } from './end-upload.ts'
+import type { UploadDeps } from './upload-deps.ts'
+import type { imageChange } from './upload-intent.ts'
+import type { UploadRecord } from '../db/records.ts'
+import { rulesFor } from './upload-policy.ts'
+
+/** Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`. */
+export async function changeImage(
+  image: ImageRecord,
+  change: z.infer<typeof imageChange>,
+  principal: Principal,
+  deps: UploadDeps,
+): Promise<ImageRecord> {
+  const { state, visibility, filename, kind, subject, metadata } = change
+  if (state !== undefined) await reviewImage(image, state, principal, deps)
+  const said = { visibility, filename, kind, subject, metadata }
+  const isSaid = Object.values(said).some((value) => value !== undefined)
+  if (isSaid) {
+    requireScope(principal, 'images:write')
+    rulesFor(projectOf(deps.config, image.project), { kind })
+    const defined = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+    const message = { type: 'image.updated', payload: { imageId: image.id, changed: Object.keys(defined) } }
+    await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps))
+  }
+  const changed = await deps.stores.images.find(image.id)
+  if (!changed || changed.state === 'deleted') throw new AppError('not_found', { detail: 'There is no such image.' })
+  return changed
+}
+
+async function reviewImage(
+  image: ImageRecord,
+  state: 'ready' | 'rejected',
+  principal: Principal,
+  deps: UploadDeps,
+): Promise<void> {
+  requireScope(principal, 'images:review')
+  const message = { type: `image.${state === 'ready' ? 'approved' : 'rejected'}`, payload: { imageId: image.id } }
+  const reviewed = await deps.stores.images.review(image.id, state, messagesFor(image, message, deps))
+  if (!reviewed) {
+    throw new AppError('wrong_state', { detail: `Only quarantined images are reviewed; this one is ${image.state}.` })
+  }
+  deps.count(`reviewed_${state}`)
+}
+
+/** Gone from the next request on, from every tier; the bytes go now or with the next sweep. */
+export async function deleteImage(image: ImageRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
+  const message = { type: 'image.deleted', payload: { imageId: image.id } }
+  const removed = await deps.stores.images.remove(image.id, messagesFor(image, message, deps))
+  if (!removed) return
+  deps.count('image_deleted')
+  for (const key of removed.objectKeys) {
+    try {
+      await deps.target.delete(key, withDeadline(signal, deps.config.targetTimeoutMs))
+      await deps.stores.objects.forget(key)
+    } catch (error) {
+      deps.log('warn', 'object_left', { imageId: image.id, error: String(error) })
+    }
+  }
+}
+
+/** Takes an upload back: before it is an image its bytes go, after that the image with it. */
+export async function deleteUpload(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
+  if (await endUpload(upload, ['pending', 'uploaded', 'processing', 'failed'], 'deleted', undefined, deps)) return
+  const image = upload.version === undefined ? undefined : await deps.stores.images.find(upload.imageId)
+  if (image) await deleteImage(image, deps, signal)
+}
+
+/** The newest version of an image that its owner may look at, also while it waits for review. */
+export async function newestVersion(
+  image: ImageRecord,
+  deps: Pick<UploadDeps, 'stores'>,
+): Promise<VersionRecord | undefined> {
+  if (image.version !== undefined) return deps.stores.images.version(image.id, image.version)
+  return (await deps.stores.images.versions(image.id)).toSorted((a, b) => b.version - a.version)[0]
+}

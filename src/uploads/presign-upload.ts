@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import type { Principal } from '../auth/authenticator.ts'
+import type { UploadRecord, UploadWay } from '../db/records.ts'
+import { AppError } from '../errors.ts'
+import { withDeadline } from '../lib/deadline.ts'
+import { newId } from '../lib/new-id.ts'
+import { findImage, projectOf, requireScope } from './access.ts'
+import type { SignedRequest } from './targets/upload-target.ts'
+import type { UploadDeps } from './upload-deps.ts'
+import type { UploadIntent } from './upload-intent.ts'
+import { assertIntent, rulesFor, type UploadRules } from './upload-policy.ts'
+
+/** How the bytes are to be sent. */
+export type UploadPermission =
+  SignedRequest | { readonly method: 'PARTS'; readonly partBytes: number; readonly parts: number; readonly url: string }
+
+export type Presigned = {
+  readonly upload: UploadRecord
+  readonly permission: UploadPermission | undefined
+  readonly repeated: boolean
+}
+
+/**
+ * Policy first, then a record of our own, then a permission for exactly that object. A repeated `Idempotency-Key` gets the same record,
+ * and a fresh permission while the bytes are still to come.
+ */
+export async function presignUpload(
+  intent: UploadIntent,
+  asked: { readonly principal: Principal; readonly idempotencyKey: string | undefined },
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<Presigned> {
+  const { principal, idempotencyKey } = asked
+  requireScope(principal, 'uploads:write')
+  const rules = rulesFor(projectOf(deps.config, principal.project), {
+    kind: intent.kind,
+    visibility: intent.visibility,
+  })
+  assertIntent(rules, { contentType: intent.type, byteLength: intent.size })
+  const way = wayFor(intent, deps)
+  const { upload, repeated } = await createUpload(
+    { ...intent, way, byteLength: intent.size, contentType: intent.type, rules },
+    { principal, ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, body: intent } }) },
+    deps,
+  )
+  if (!repeated) deps.count('presigned')
+  const permission = upload.state === 'pending' ? await permit(upload, rules, deps, signal) : undefined
+  return { upload, permission, repeated }
+}
+
+/** The record of an upload that is allowed. Throws `quota_exceeded`, `idempotency_mismatch`, `not_found` (the image to replace). */
+export async function createUpload(
+  asked: Pick<UploadIntent, 'filename' | 'sha256' | 'kind' | 'subject' | 'metadata' | 'image'> & {
+    readonly way: UploadWay
+    readonly byteLength: number | undefined
+    readonly contentType: string
+    readonly rules: UploadRules
+  },
+  by: { readonly principal: Principal; readonly idempotency?: { readonly key: string; readonly body: unknown } },
+  deps: UploadDeps,
+): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }> {
+  const { principal, idempotency } = by
+  const owner =
+    asked.image === undefined
+      ? { project: principal.project, owner: principal.owner }
+      : await findImage(asked.image, principal, deps.stores)
+  const id = newId('upl')
+  const now = deps.now()
+  return deps.stores.uploads.create(
+    {
+      id,
+      imageId: asked.image ?? newId('img'),
+      project: owner.project,
+      owner: owner.owner,
+      way: asked.way,
+      filename: asked.filename,
+      byteLength: asked.byteLength,
+      contentType: asked.contentType,
+      sha256: asked.sha256,
+      visibility: asked.rules.visibility,
+      kind: asked.kind,
+      subject: asked.subject,
+      metadata: asked.metadata ?? {},
+      stagingKey: `staging/${id}`,
+      reservedBytes: asked.byteLength ?? asked.rules.maxBytes,
+      expiresAtMs: now + deps.config.permissionSeconds * 1000,
+      createdAtMs: now,
+    },
+    {
+      quota: projectOf(deps.config, principal.project).quota,
+      ...(idempotency && {
+        idempotency: {
+          principal: `${principal.project}/${principal.kind}/${principal.name}`,
+          key: idempotency.key,
+          bodyHash: createHash('sha256').update(JSON.stringify(idempotency.body)).digest('hex'),
+          untilMs: now + deps.config.idempotencySeconds * 1000,
+        },
+      }),
+    },
+  )
+}
+
+/** Signs more parts of an upload, in batches as the client gets there. Throws `wrong_state`, `bad_request`. */
+export async function signParts(
+  upload: UploadRecord,
+  numbers: readonly number[],
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<readonly (SignedRequest & { readonly number: number })[]> {
+  const { multipartId, byteLength, stagingKey, state } = upload
+  if (state !== 'pending' || multipartId === undefined || byteLength === undefined) {
+    throw new AppError('wrong_state', {
+      detail: `The upload is ${state} and ${multipartId === undefined ? 'does not come in parts' : 'takes no more parts'}.`,
+    })
+  }
+  if (upload.expiresAtMs <= deps.now()) throw new AppError('expired')
+  const count = partCount(byteLength, deps)
+  const parts = numbers.map((number) => {
+    if (number < 1 || number > count) {
+      throw new AppError('bad_request', { detail: `"numbers": expected 1 to ${count}, got ${number}.` })
+    }
+    return { number, byteLength: Math.min(deps.config.partBytes, byteLength - (number - 1) * deps.config.partBytes) }
+  })
+  const asked = { key: stagingKey, multipartId, parts, expiresInSeconds: deps.config.permissionSeconds }
+  return deps.target.signParts(asked, withDeadline(signal, deps.config.targetTimeoutMs))
+}
+
+export function partCount(byteLength: number, { config }: Pick<UploadDeps, 'config'>): number {
+  return Math.ceil(byteLength / config.partBytes)
+}
+
+function wayFor(intent: UploadIntent, { config, target }: UploadDeps): UploadWay {
+  if (intent.size === undefined) {
+    if (target.capabilities.presignedPost) return 'post'
+    throw new AppError('bad_request', {
+      detail: '"size": expected the number of bytes, got nothing; this store takes no uploads of unknown size.',
+    })
+  }
+  return intent.size >= config.partsFromBytes && target.capabilities.parts ? 'parts' : 'put'
+}
+
+async function permit(
+  upload: UploadRecord,
+  rules: UploadRules,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<UploadPermission> {
+  const { config, target, stores } = deps
+  const within = withDeadline(signal, config.targetTimeoutMs)
+  const permission = {
+    key: upload.stagingKey,
+    byteLength: upload.byteLength ?? rules.maxBytes,
+    contentType: upload.contentType,
+    sha256: upload.sha256,
+    expiresInSeconds: Math.max(1, Math.floor((upload.expiresAtMs - deps.now()) / 1000)),
+  }
+  if (upload.way === 'post') return target.signPost(permission, within)
+  if (upload.way !== 'parts') return target.signPut(permission, within)
+  if (upload.multipartId === undefined) {
+    const { stagingKey: key, contentType } = upload
+    await stores.uploads.setMultipart(upload.id, await target.startParts({ key, contentType }, within))
+  }
+  const parts = partCount(permission.byteLength, deps)
+  return { method: 'PARTS', partBytes: config.partBytes, parts, url: `/v1/uploads/${upload.id}/parts` }
+}

@@ -1,0 +1,61 @@
+import type { Principal } from '../auth/authenticator.ts'
+import type { UploadRecord } from '../db/records.ts'
+import { AppError, toAppError } from '../errors.ts'
+import { projectOf, requireScope } from './access.ts'
+import { confirmUpload, isVerdict } from './confirm-upload.ts'
+import { dropStaging, rejectUpload } from './end-upload.ts'
+import { createUpload } from './presign-upload.ts'
+import type { UploadDeps } from './upload-deps.ts'
+import type { DirectFields } from './upload-intent.ts'
+import { assertIntent, normalType, rulesFor } from './upload-policy.ts'
+
+export type ReceivedFile = {
+  readonly filename: string
+  readonly contentType: string
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/**
+ * An upload whose bytes come through this server: the same record, checks and job as any other. The quota holds back the most that
+ * may come; what did come is settled by the job. Throws as `presignUpload` and `confirmUpload`, and `too_large` while it streams.
+ */
+export async function receiveUpload(
+  file: ReceivedFile,
+  asked: { readonly fields: DirectFields; readonly principal: Principal; readonly way: 'direct' | 'import' },
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<UploadRecord> {
+  const { fields, principal, way } = asked
+  requireScope(principal, 'uploads:write')
+  const rules = rulesFor(projectOf(deps.config, principal.project), {
+    kind: fields.kind,
+    visibility: fields.visibility,
+  })
+  const contentType = normalType(file.contentType)
+  assertIntent(rules, { contentType, byteLength: undefined })
+  const filename = fields.filename ?? file.filename
+  const { upload } = await createUpload(
+    { ...fields, filename, way, byteLength: undefined, contentType, rules },
+    { principal },
+    deps,
+  )
+  try {
+    await deps.target.writeStream(upload.stagingKey, file.bytes, { maxBytes: rules.maxBytes, contentType }, signal)
+  } catch (thrown) {
+    // Whoever left in the middle, or sent too much, leaves nothing: this upload has no second chance.
+    const error = toAppError(thrown)
+    await rejectUpload(
+      upload,
+      ['pending'],
+      isVerdict(error.code) ? error : new AppError('not_uploaded', { cause: thrown }),
+      deps,
+    )
+    throw thrown
+  }
+  try {
+    return await confirmUpload(upload, deps, signal)
+  } catch (error) {
+    if (signal.aborted) await dropStaging(upload, deps)
+    throw error
+  }
+}
