@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { capacityOf, latencyAt, pourOpenLoop, type Outcome } from '../../bench/harness/open-loop.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
 
 let originals: ReturnType<typeof makePictureFolder>
@@ -67,3 +72,57 @@ test('a client that goes away frees its place in the queue', async () => {
     [],
   )
 })
+
+// Figures of the same are in `npm run bench -- overload`; here it is what becomes of everybody that counts.
+test('at ten times capacity every hit is answered, every miss is answered or told at once, and then all is well', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'halftone-overload-'))
+  // A process of its own: whoever makes the load must not hold up who answers it.
+  const server = await spawnHalftone({
+    ...{ HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir },
+    ...{ HALFTONE_RENDERERS: '2', HALFTONE_QUEUE_LENGTH: '16' },
+  })
+  try {
+    const { origin } = server
+    let made = 0
+    const newMiss = () => `/photo.jpg?fm=webp&fit=crop&h=700&w=${700 + ((made += 1) % 900)}&q=${20 + (made % 70)}`
+    const hot = '/photo.jpg?w=64'
+    await (await fetch(origin + hot)).arrayBuffer()
+    await capacityOf(origin, { atOnce: 4, seconds: 1, targetOf: newMiss })
+    const perSecond = Math.max(2, await capacityOf(origin, { atOnce: 4, seconds: 1.5, targetOf: newMiss }))
+    const refusedBefore = await refusedAtTheDoor(origin)
+
+    const [hits, misses] = await Promise.all([
+      pourOpenLoop({ origin, rate: 50, seconds: 4, targetOf: () => hot }),
+      pourOpenLoop({ origin, rate: 10 * perSecond, seconds: 4, targetOf: newMiss }),
+    ])
+    console.log(
+      `${perSecond.toFixed(1)} misses/s, asked ${misses.length} in 4 s: ${misses.filter(isShed).length} shed; p99 of hits ${latencyAt(hits, 0.99).toFixed(0)} ms`,
+    )
+    expect(hits.filter(({ status }) => status !== 200)).toEqual([])
+    expect(misses.filter((miss) => miss.status !== 200 && !isShed(miss))).toEqual([])
+    const shed = misses.filter(isShed)
+    const served = misses.length - shed.length
+    expect(shed.length).toBeGreaterThan(served)
+    expect(served).toBeGreaterThanOrEqual(16)
+    // Each was refused before it had a place: none was let in, waited, and failed then.
+    expect((await refusedAtTheDoor(origin)) - refusedBefore).toBe(shed.length)
+    expect(server.output()).not.toMatch(/"code":"(request_timeout|internal|render_too_slow)"|render_crashed/)
+
+    // Nothing is left over: the first ones to ask are answered, one and many.
+    for (const atOnce of [1, 4, 1]) {
+      const after = await pourOpenLoop({ origin, rate: 1000, seconds: atOnce / 1000, targetOf: newMiss })
+      expect(after.map(({ status }) => status)).toEqual(Array(atOnce).fill(200))
+    }
+  } finally {
+    await server.kill('SIGTERM')
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}, 90_000)
+
+const isShed = ({ status, retryAfter }: Outcome) => status === 503 && Number(retryAfter) >= 1
+
+async function refusedAtTheDoor(origin: string): Promise<number> {
+  const metrics = await (await fetch(`${origin}/-/metrics`)).text()
+  const counts = metrics.matchAll(/halftone_events_total\{part="renderers",event="refused_for_(?:room|cost)"\} (\d+)/g)
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+}
