@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createDiskTier } from './cache/disk-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
-import { createResultCache } from './cache/result-cache.ts'
+import { createResultCache, type ResultCache } from './cache/result-cache.ts'
 import type { Config } from './config/config.ts'
 import { longestFetchMs } from './config/longest-fetch.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
@@ -118,6 +118,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   const server = createServer({
     deliverImage,
     hotLane,
+    readStored: storedReader(caches.resultCache),
     onHot: (served) => recordHot(served, logger, metrics),
     pages,
     server: config.server,
@@ -180,6 +181,15 @@ function openCaches(config: Config, log: Logger, onEvent: (event: string) => voi
     log,
   })
   return { memory, disk, resultCache, originalTier, originals: createOriginalCache(originalTier) }
+}
+
+/** Nobody ends this wait: a tier gives up by its own deadline, long before a client does. */
+function storedReader(resultCache: ResultCache) {
+  const patience = new AbortController().signal
+  return async (key: string) => {
+    const found = await resultCache.get(key, patience)
+    return found.hit ? { tier: found.tier, body: found.result.body } : undefined
+  }
 }
 
 function wireDelivery(

@@ -10,7 +10,7 @@ import { createEntryReader } from './entry-reader.ts'
 import { createKeyLocks } from './key-locks.ts'
 import { createOutageLog } from './outage-log.ts'
 import { createSlots } from '../lib/slots.ts'
-import { withinDeadline } from './within-deadline.ts'
+import { settledWithin, withinDeadline } from './within-deadline.ts'
 
 export type DiskTierOptions = {
   readonly directory: string
@@ -78,12 +78,9 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     return undefined
   }
 
-  const readEntry = async (key: string, signal: AbortSignal) => {
-    const release = await slots.take(signal)
-    if (!release) return undefined
+  const readEntry = async (key: string, release: () => void) => {
     try {
       const read = await reader.read(key)
-      signal.throwIfAborted()
       if (read === 'absent') return undefined
       if (read === 'corrupt') return dropCorrupt(key)
       usage.touch(key, diskBytes(read.fileBytes))
@@ -91,6 +88,18 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     } finally {
       release()
     }
+  }
+
+  const readInTurn = async (key: string, signal: AbortSignal) => {
+    const release = await slots.take(signal)
+    return release && readEntry(key, release)
+  }
+
+  /** Without a line there is nobody to tell when time is up: a read that has begun cannot be called back. */
+  const readInTime = (key: string, signal: AbortSignal) => {
+    const release = slots.takeNow()
+    if (release) return settledWithin(readTimeoutMs, readEntry(key, release))
+    return withinDeadline(readTimeoutMs, signal, (inner) => readInTurn(key, inner))
   }
 
   return {
@@ -101,8 +110,9 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
       const onItsWay = writes.pending(key)
       if (onItsWay) return onItsWay
       try {
-        const result = await withinDeadline(readTimeoutMs, signal, (inner) => readEntry(key, inner))
+        const result = await readInTime(key, signal)
         reads.succeeded()
+        signal.throwIfAborted()
         return result
       } catch (error) {
         if (signal.aborted) throw error

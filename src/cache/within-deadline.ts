@@ -16,10 +16,7 @@ export function withinDeadline<T>(
       reject(reason)
     }
     const onCallerLeft = () => giveUp(caller?.reason as Error)
-    const timer = setTimeout(
-      () => giveUp(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')),
-      timeoutMs,
-    )
+    const timer = setTimeout(() => giveUp(timeoutError(timeoutMs)), timeoutMs)
     const stopWaiting = () => {
       clearTimeout(timer)
       caller?.removeEventListener('abort', onCallerLeft)
@@ -28,3 +25,15 @@ export function withinDeadline<T>(
     work(controller.signal).then(resolve, reject).finally(stopWaiting)
   })
 }
+
+/** As `withinDeadline`, for work that is under way and cannot be told to stop: costs a timer and nothing else. */
+export function settledWithin<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => reject(timeoutError(timeoutMs)), timeoutMs)
+    const stopWaiting = () => clearTimeout(timer)
+    work.then(stopWaiting, stopWaiting)
+    work.then(resolve, reject)
+  })
+}
+
+const timeoutError = (timeoutMs: number) => new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')

@@ -109,7 +109,7 @@ function answerFound(
   if (request.expiresAtSeconds !== undefined && request.expiresAtSeconds * 1000 <= nowMs)
     readImageRequest(raw, routeRequest(raw, deps), deps, nowMs)
   if (isNotModified(raw, { etag, lastModifiedMs: state.lastModifiedMs })) return notModifiedAnswer(context)
-  if (origin.kind === 'hit' && origin.tier === 'memory') deps.hotLane.remember(context, key, result)
+  if (origin.kind === 'hit') deps.hotLane.remember(context, key, result)
   return resultAnswer(context, result, origin)
 }
 

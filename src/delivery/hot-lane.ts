@@ -15,16 +15,24 @@ export type HotAnswer = {
   readonly factsJson: string
 }
 
+export type HotRequest = { target: string; host: string | undefined; accept: string | undefined }
+
+/** A prebuilt answer without its body. */
+export type StoredAnswer = {
+  readonly resultKey: string
+  readonly validUntilMs: number
+  readonly answer: HotAnswer
+}
+
 /**
  * Raw target and client class -> prebuilt answer. An entry is believed only while the source state it was made under is
  * fresh, its result is still in the memory tier, and its URL has not expired.
  */
 export interface HotLane {
-  find(
-    asked: { target: string; host: string | undefined; accept: string | undefined },
-    nowMs: number,
-  ): { answer: HotAnswer; body: Buffer } | undefined
-  /** Call with a hit from memory; a first render is not worth an entry yet. */
+  find(asked: HotRequest, nowMs: number): { answer: HotAnswer; body: Buffer } | undefined
+  /** As `find` for a result that has left the memory tier: what to answer when a lower tier still has it before `validUntilMs`. */
+  findStored(asked: HotRequest, nowMs: number): StoredAnswer | undefined
+  /** Call with a hit; a first render is not worth an entry yet. */
   remember(context: ResponseContext, key: string, result: CachedResult): void
 }
 
@@ -35,12 +43,6 @@ export type HotLaneDeps = {
   readonly peekResult: (key: string) => CachedResult | undefined
   /** Until when the state of an original, as it was last seen, is believed. */
   readonly stateFreshUntilMs: (source: Source, path: string) => number
-}
-
-type Entry = {
-  readonly resultKey: string
-  readonly validUntilMs: number
-  readonly answer: HotAnswer
 }
 
 // A max-age that counts down (of an expiring URL, or what is left of an origin's freshness) is prebuilt as of this moment
@@ -56,7 +58,10 @@ const anyClass = 4
 
 export function createHotLane(deps: HotLaneDeps): HotLane {
   // One slot per client class, and one for all.
-  const slots: readonly Map<string, Entry>[] = Array.from({ length: anyClass + 1 }, () => new Map<string, Entry>())
+  const slots: readonly Map<string, StoredAnswer>[] = Array.from(
+    { length: anyClass + 1 },
+    () => new Map<string, StoredAnswer>(),
+  )
   const classes = new Map<string, number>()
   const keyOf = (target: string, host: string | undefined) => (deps.hostMatters ? `${host ?? ''} ${target}` : target)
 
@@ -70,11 +75,17 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
     return found
   }
 
+  function entryFor({ target, host, accept }: HotRequest, nowMs: number): StoredAnswer | undefined {
+    const key = keyOf(target, host)
+    const entry = slots[anyClass]?.get(key) ?? slots[classOf(accept)]?.get(key)
+    return entry === undefined || nowMs >= entry.validUntilMs ? undefined : entry
+  }
+
   return {
-    find({ target, host, accept }, nowMs) {
-      const key = keyOf(target, host)
-      const entry = slots[anyClass]?.get(key) ?? slots[classOf(accept)]?.get(key)
-      if (entry === undefined || nowMs >= entry.validUntilMs) return undefined
+    findStored: entryFor,
+    find(asked, nowMs) {
+      const entry = entryFor(asked, nowMs)
+      if (entry === undefined) return undefined
       // The body stays in the memory tier alone, so that an entry never keeps alive what the tier has thrown out.
       const result = deps.peekResult(entry.resultKey)
       return result && { answer: entry.answer, body: result.body }

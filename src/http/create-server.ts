@@ -15,18 +15,20 @@ import { AppError } from '../errors.ts'
 import { requestIdOf } from './request-id.ts'
 import { cutWhenStalled, sendImage } from './send-image.ts'
 import { serveHot, type HotDeps } from './serve-hot.ts'
+import { serveStored, type StoredDeps } from './serve-stored.ts'
 
-export type ServerDeps = HotDeps & {
-  readonly deliverImage: DeliverImage
-  /** Express: everything under `/-/` and `/v1/`. */
-  readonly pages: RequestListener
-  readonly delivery: DeliveryConfig
-  /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
-  readonly via: string
-  readonly onAnswered: (answered: AnsweredRequest) => void
-  /** An answer could not even be sent: a bug of ours. */
-  readonly onBroken: (error: unknown, raw: RawRequest) => void
-}
+export type ServerDeps = HotDeps &
+  StoredDeps & {
+    readonly deliverImage: DeliverImage
+    /** Express: everything under `/-/` and `/v1/`. */
+    readonly pages: RequestListener
+    readonly delivery: DeliveryConfig
+    /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
+    readonly via: string
+    readonly onAnswered: (answered: AnsweredRequest) => void
+    /** An answer could not even be sent: a bug of ours. */
+    readonly onBroken: (error: unknown, raw: RawRequest) => void
+  }
 
 export type AnsweredRequest = {
   readonly raw: RawRequest
@@ -59,7 +61,7 @@ export function createServer(deps: ServerDeps): Server {
     },
     (request, response) => {
       if (isPage(request.url ?? '/')) deps.pages(request, response)
-      else if (!serveHot(request, response, deps)) void answerImage(request, response, deps)
+      else if (!serveHot(request, response, deps)) void answerStoredOrImage(request, response, deps)
     },
   )
   server.maxConnections = maxConnections
@@ -69,6 +71,20 @@ export function createServer(deps: ServerDeps): Server {
 
 function isPage(target: string): boolean {
   return target === '/' || target.startsWith('/?') || target.startsWith('/-/') || target.startsWith('/v1/')
+}
+
+async function answerStoredOrImage(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: ServerDeps,
+): Promise<void> {
+  try {
+    if (await serveStored(request, response, deps)) return
+  } catch (error) {
+    deps.onBroken(error, readRawRequest(request))
+    return void response.destroy()
+  }
+  await answerImage(request, response, deps)
 }
 
 async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): Promise<void> {

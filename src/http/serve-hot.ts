@@ -19,7 +19,7 @@ export type HotServed = {
   readonly seconds: number
 }
 
-type HotHeaders = {
+export type HotHeaders = {
   host: string | undefined
   accept: string | undefined
   ifNoneMatch: string | undefined
@@ -69,7 +69,7 @@ const hotHeaders: Readonly<Record<string, 'host' | 'accept' | 'ifNoneMatch' | 'r
 const hotLengths = new Set(Object.keys(hotHeaders).map((name) => name.length))
 
 /** Reads only what a hit needs, from the raw list: Node's header object costs more than all the rest of a hit. */
-function readHotHeaders(raw: readonly string[]): HotHeaders {
+export function readHotHeaders(raw: readonly string[]): HotHeaders {
   const headers: HotHeaders = {
     host: undefined,
     accept: undefined,

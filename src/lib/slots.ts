@@ -1,6 +1,8 @@
 export interface Slots {
   /** Resolves with the function that gives the slot back, or undefined when too many wait already or the signal aborts. */
   take(signal: AbortSignal): Promise<(() => void) | undefined>
+  /** The same without waiting: undefined when no slot is free this moment. */
+  takeNow(): (() => void) | undefined
 }
 
 /** At most `active` holders at once and `waiting` in line, first come first served. */
@@ -23,6 +25,7 @@ export function createSlots(limits: { readonly active: number; readonly waiting:
   }
 
   return {
+    takeNow: () => (taken < limits.active ? holdOne() : undefined),
     take(signal) {
       if (signal.aborted) return Promise.resolve(undefined)
       if (taken < limits.active) return Promise.resolve(holdOne())
