@@ -3,12 +3,19 @@ import type { Source } from '../sources/source.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
 import { loggedPath, type AnswerFacts } from './image-answer.ts'
 import { notModifiedAnswer, resultAnswer, type ResponseContext } from './image-response.ts'
+import { joinHead, type ReadyHead } from './ready-head.ts'
 
-/** A repeat hit, ready to be written: nothing is parsed, verified or hashed again. */
-export type HotAnswer = {
+export type HotHeads = {
   /** Flat name, value list; the last value is the request id's place, to be set before every use. */
   readonly head: string[]
   readonly notModifiedHead: string[]
+  /** The same as it is sent, without a request id. */
+  readonly readyHead: ReadyHead
+  readonly readyNotModifiedHead: ReadyHead
+}
+
+/** A repeat hit, ready to be written: nothing is parsed, verified or hashed again. */
+export type HotAnswer = HotHeads & {
   readonly etag: string
   readonly facts: AnswerFacts
   /** The facts as the members of a JSON object, for the log line. */
@@ -115,9 +122,13 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
 function buildAnswer(context: ResponseContext, result: CachedResult): HotAnswer {
   const whole = { ...context, raw: { ...context.raw, method: 'GET' as const, range: undefined } }
   const { headers, facts } = resultAnswer(whole, result, { kind: 'hit', tier: 'memory' })
+  const head = hotHead(headers, 'memory')
+  const notModifiedHead = hotHead(notModifiedAnswer(whole).headers, 'not-modified')
   return {
-    head: hotHead(headers, 'memory'),
-    notModifiedHead: hotHead(notModifiedAnswer(whole).headers, 'not-modified'),
+    head,
+    notModifiedHead,
+    readyHead: joinHead(head.slice(0, -2)),
+    readyNotModifiedHead: joinHead(notModifiedHead.slice(0, -2)),
     etag: context.etag,
     facts,
     factsJson: JSON.stringify({ path: loggedPath(context.raw.target), ...facts, outcome: undefined }).slice(1, -1),

@@ -12,7 +12,8 @@ import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError } from '../errors.ts'
-import { requestIdOf } from './request-id.ts'
+import { createHeadWriter, ReadyResponse } from './ready-response.ts'
+import { createFreshIds, requestIdOf } from './request-id.ts'
 import { cutWhenStalled, sendImage } from './send-image.ts'
 import { serveHot, type HotDeps } from './serve-hot.ts'
 import { serveStored, type StoredDeps } from './serve-stored.ts'
@@ -47,8 +48,10 @@ const refusalGraceMs = 1000
 /** The listener: image requests go straight to delivery, pages to express. */
 export function createServer(deps: ServerDeps): Server {
   const { maxTargetLength, requestTimeoutMs, maxConnections } = deps.server
+  const hotDeps = { ...deps, freshId: createFreshIds(), writeHead: createHeadWriter() }
   const server = createHttpServer(
     {
+      ServerResponse: ReadyResponse,
       maxHeaderSize: maxTargetLength + headerRoomBytes,
       // How long receiving a request may take; `answerImage` bounds answering it.
       requestTimeout: requestTimeoutMs,
@@ -61,7 +64,7 @@ export function createServer(deps: ServerDeps): Server {
     },
     (request, response) => {
       if (isPage(request.url ?? '/')) deps.pages(request, response)
-      else if (!serveHot(request, response, deps)) void answerStoredOrImage(request, response, deps)
+      else if (!serveHot(request, response, hotDeps)) void answerStoredOrImage(request, response, deps)
     },
   )
   server.maxConnections = maxConnections

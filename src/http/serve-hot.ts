@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { ServerConfig } from '../config/config.ts'
 import type { HotAnswer, HotLane } from '../delivery/hot-lane.ts'
+import type { ReadyResponse, WriteHotHead } from './ready-response.ts'
 import { requestIdOf } from './request-id.ts'
 import { cutWhenStalled } from './send-image.ts'
 
@@ -9,6 +10,9 @@ export type HotDeps = {
   readonly server: ServerConfig
   readonly onHot: (served: HotServed) => void
 }
+
+/** What the listener has made for itself. */
+export type HotMeans = { readonly writeHead: WriteHotHead; readonly freshId: () => string }
 
 export type HotServed = {
   readonly requestId: string
@@ -29,7 +33,7 @@ export type HotHeaders = {
 }
 
 /** Answers a repeat hit at once; false leaves the request untouched for the long way. */
-export function serveHot(request: IncomingMessage, response: ServerResponse, deps: HotDeps): boolean {
+export function serveHot(request: IncomingMessage, response: ReadyResponse, deps: HotDeps & HotMeans): boolean {
   const startedMs = performance.now()
   const { method, url: target = '/' } = request
   if (method !== 'GET' && method !== 'HEAD') return false
@@ -42,12 +46,10 @@ export function serveHot(request: IncomingMessage, response: ServerResponse, dep
   // Other spellings of a match (lists, weak tags, `*`) take the long way.
   const isMatch = headers.ifNoneMatch === answer.etag
   if (headers.ifNoneMatch !== undefined && !isMatch) return false
-  const requestId = requestIdOf(headers.requestId)
-  const head = isMatch ? answer.notModifiedHead : answer.head
-  head[head.length - 1] = requestId
+  const requestId = requestIdOf(headers.requestId, deps.freshId)
   const status = isMatch ? 304 : 200
   const hasBody = !isMatch && method === 'GET'
-  response.writeHead(status, head)
+  deps.writeHead(response, status, answer, requestId)
   response.end(hasBody ? body : undefined)
   cutWhenStalled(response, deps.server.stallTimeoutMs)
   const bytes = hasBody ? body.length : 0

@@ -1,4 +1,5 @@
 import { pino, stdTimeFunctions, type DestinationStream } from 'pino'
+import { createLineBlocks, type LineBlocks } from './line-blocks.ts'
 
 /** One structured line per event; `event` names are stable (docs/operations.md lists them). Secrets never come here. */
 export interface Logger {
@@ -21,7 +22,7 @@ export type LogFields = Readonly<Record<string, unknown>>
 
 // One system call a line would be the dearest part of a hit. Lines leave in blocks, at the latest after this time;
 // warnings and errors at once. When nobody reads stdout, lines beyond the limit are dropped instead of filling memory.
-const blockBytes = 8192
+const blockLength = 65_536
 const longestHoldMs = 250
 const maxHeldBytes = 16_777_216
 
@@ -33,33 +34,44 @@ export function createLogger(options: { level: string; destination?: Destination
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  const blocks = options.destination
-    ? undefined
-    : pino.destination({
-        dest: 1,
-        sync: false,
-        minLength: blockBytes,
-        maxLength: maxHeldBytes,
-        periodicFlush: longestHoldMs,
-      })
-  const lines = options.destination ?? blocks ?? pino.destination(1)
-  const sink = pino(settings, lines)
+  const blocks = options.destination ? unheld(options.destination) : blocksToStdout()
+  const sink = pino(settings, blocks)
   const isoNow = createIsoClock()
   return {
     error: (event, fields) => {
       sink.error({ event, ...fields })
-      blocks?.flush()
+      blocks.flush()
     },
     warn: (event, fields) => {
       sink.warn({ event, ...fields })
-      blocks?.flush()
+      blocks.flush()
     },
     info: (event, fields) => sink.info({ event, ...fields }),
     debug: (event, fields) => sink.debug({ event, ...fields }),
-    flush: () => blocks?.flushSync(),
+    flush: () => blocks.flushSync(),
     writesInfo: sink.isLevelEnabled('info'),
-    writeInfo: (members) => lines.write(`{"level":"info","time":"${isoNow()}",${members}}\n`),
+    writeInfo: (members) => blocks.write(`{"level":"info","time":"${isoNow()}",${members}}\n`),
   }
+}
+
+type Lines = LineBlocks & { flushSync(): void }
+
+function blocksToStdout(): Lines {
+  const stdout = pino.destination({ dest: 1, sync: false, maxLength: maxHeldBytes })
+  const blocks = createLineBlocks(blockLength, (block) => void stdout.write(block))
+  setInterval(() => blocks.flush(), longestHoldMs).unref()
+  const flushSync = () => {
+    blocks.flush()
+    stdout.flushSync()
+  }
+  // pino's own flushing at the exit knows nothing of what is held here.
+  process.once('exit', flushSync)
+  return { ...blocks, flushSync }
+}
+
+/** Every line at once, as tests want it. */
+function unheld(destination: DestinationStream): Lines {
+  return { write: (line) => void destination.write(line), flush: () => {}, flushSync: () => {} }
 }
 
 /** The time as pino writes it; made anew at most once a millisecond. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { createRequestTally, durationText, type RequestTally } from './request-tally.ts'
 
 /** Values sampled at scrape time from the parts that own them. */
 export type Samples = {
@@ -30,6 +31,8 @@ export type RequestOutcome = {
 // From a memory hit (well under a millisecond) to the longest allowed render.
 const requestBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+const requestSeconds = { name: 'halftone_request_duration_seconds', help: 'Time to answer an image request' }
+
 export interface Metrics {
   request(outcome: RequestOutcome): void
   render(rendering: { format: string; queueSeconds: number; renderSeconds: number }): void
@@ -45,25 +48,8 @@ export function createMetrics(sample: () => Samples): Metrics {
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'halftone_' })
 
-  const requests = new Counter({
-    name: 'halftone_requests_total',
-    help: 'Image requests answered, by status class and where the answer came from',
-    labelNames: ['status', 'outcome'],
-    registers,
-  })
-  const requestSeconds = new Histogram({
-    name: 'halftone_request_duration_seconds',
-    help: 'Time to answer an image request',
-    labelNames: ['outcome'],
-    buckets: requestBuckets,
-    registers,
-  })
-  const responseBytes = new Counter({
-    name: 'halftone_response_bytes_total',
-    help: 'Body bytes sent for image requests',
-    labelNames: ['outcome'],
-    registers,
-  })
+  const requests = createRequestTally(requestBuckets)
+  countRequests(registers, requests)
   const renderSeconds = new Histogram({
     name: 'halftone_render_duration_seconds',
     help: 'Time in a renderer, probe included',
@@ -111,39 +97,42 @@ export function createMetrics(sample: () => Samples): Metrics {
   tierGauge('halftone_cache_entries', 'Results kept, by tier', (tier) => tier.entries)
   countTierLosses(registers, sample)
 
-  // Children with their labels bound: looking labels up costs more than counting.
-  const bound = new Map<number, ReturnType<typeof bindRequest>>()
-  const outcomes: string[] = []
-  const bindRequest = (status: number, outcome: string) => ({
-    requests: requests.labels(String(status), outcome),
-    seconds: requestSeconds.labels(outcome),
-    bytes: responseBytes.labels(outcome),
-  })
-  function boundTo(status: number, outcome: string) {
-    let index = outcomes.indexOf(outcome)
-    if (index === -1) index = outcomes.push(outcome) - 1
-    const key = status * 100 + index
-    const known = bound.get(key)
-    if (known) return known
-    const made = bindRequest(status, outcome)
-    bound.set(key, made)
-    return made
-  }
-
   return {
-    request({ status, outcome, seconds, bytes }) {
-      const counters = boundTo(status, outcome)
-      counters.requests.inc()
-      counters.seconds.observe(seconds)
-      counters.bytes.inc(bytes)
-    },
+    request: (outcome) => requests.add(outcome),
     render({ format, queueSeconds: queued, renderSeconds: rendered }) {
       renderSeconds.observe({ format }, rendered)
       queueSeconds.observe(queued)
     },
     event: (part, event) => events.inc({ part, event }),
-    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: `${await registry.metrics()}\n${durationText(requestSeconds, requestBuckets, requests.rows())}`,
+    }),
   }
+}
+
+/** Requests are counted outside the registry, which is told at a scrape. */
+function countRequests(registers: Registry[], tally: RequestTally): void {
+  new Counter({
+    name: 'halftone_requests_total',
+    help: 'Image requests answered, by status and where the answer came from',
+    labelNames: ['status', 'outcome'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { status, outcome, count } of tally.rows()) this.inc({ status: String(status), outcome }, count)
+    },
+  })
+  new Counter({
+    name: 'halftone_response_bytes_total',
+    help: 'Body bytes sent for image requests',
+    labelNames: ['outcome'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { outcome, bytes } of tally.rows()) this.inc({ outcome }, bytes)
+    },
+  })
 }
 
 /** The tiers count for themselves; at a scrape their counts are taken over. */
