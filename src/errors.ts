@@ -64,6 +64,7 @@ export const errorTable = {
   source_unreachable: { status: 502, title: 'The source cannot be reached', retryable: true },
   source_redirects: { status: 502, title: 'The source redirects too often', retryable: true },
   source_truncated: { status: 502, title: 'The source broke off in the middle of the original', retryable: true },
+  auth_unavailable: { status: 503, title: 'Credentials cannot be checked at the moment', retryable: true },
   request_timeout: { status: 503, title: 'The request could not be answered in the time allowed', retryable: true },
   overloaded: { status: 503, title: 'Too much work is waiting', retryable: true },
   shutting_down: { status: 503, title: 'The server is shutting down', retryable: true },

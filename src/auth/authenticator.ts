@@ -12,11 +12,15 @@ export const scopes = [
 
 export type Scope = (typeof scopes)[number]
 
+export function isScope(text: string): text is Scope {
+  return (scopes as readonly string[]).includes(text)
+}
+
 /** Who is calling. */
 export type Principal = {
   readonly kind: 'key' | 'jwt' | 'anonymous'
   readonly project: string
-  /** Owner of what this caller uploads: the subject of a JWT, the name of a key. */
+  /** Owner of what this caller uploads: the subject of a JWT, `key:<name>`, `anonymous:<hash of the address>`; no two kinds collide. */
   readonly owner: string
   readonly scopes: ReadonlySet<Scope>
   /** For logs and rate limits: the key's id, the subject. Never a secret. */

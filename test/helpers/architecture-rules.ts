@@ -47,6 +47,7 @@ export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
   bullmq: [/^jobs\/bullmq-queue\.ts$/],
   ioredis: [/^cache\/redis-tier\.ts$/, /^jobs\//],
   '@aws-sdk/*': [/(^|\/)s3-[a-z0-9-]+\.ts$/],
+  'ipaddr.js': [/^sources\//, /^http\/middleware\/client-address\.ts$/],
   'lru-cache': [/^cache\/memory-tier\.ts$/],
   jose: [/^auth\//, /^signing\/share-token\.ts$/],
   pino: [/^observability\//],

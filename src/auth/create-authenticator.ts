@@ -1,0 +1,30 @@
+import type { AuthConfig } from '../config/config.ts'
+import { AppError } from '../errors.ts'
+import { createApiKeyAuthenticator, type ApiKeyDeps } from './api-key-authenticator.ts'
+import type { Authenticator, Principal } from './authenticator.ts'
+import { createConfiguredKeyAuthenticator } from './configured-key-authenticator.ts'
+import { createJwtAuthenticator } from './jwt-authenticator.ts'
+
+export type AuthenticatorDeps = ApiKeyDeps & { readonly uploadTokens: Authenticator }
+
+/** Every kind of credentials, each asked in turn; what none of them knows is `unauthenticated`. */
+export function createAuthenticator(
+  config: AuthConfig,
+  deps: AuthenticatorDeps,
+): { authenticate(bearer: string, signal: AbortSignal): Promise<Principal> } {
+  const kinds: readonly Authenticator[] = [
+    createConfiguredKeyAuthenticator(config.apiKeys),
+    createApiKeyAuthenticator(deps),
+    deps.uploadTokens,
+    ...(config.jwt === undefined ? [] : [createJwtAuthenticator(config.jwt, deps)]),
+  ]
+  return {
+    async authenticate(bearer, signal) {
+      for (const kind of kinds) {
+        const principal = await kind.authenticate(bearer, signal)
+        if (principal !== undefined) return principal
+      }
+      throw new AppError('unauthenticated', { detail: 'The credentials are of no kind that is accepted here.' })
+    },
+  }
+}

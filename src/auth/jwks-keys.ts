@@ -1,0 +1,64 @@
+import { createRemoteJWKSet, customFetch, type FetchImplementation } from 'jose'
+
+export type JwksKeys = {
+  readonly resolve: ReturnType<typeof createRemoteJWKSet>
+  /** Whether the keys in use are old ones, because the provider did not answer lately. */
+  isStale(): boolean
+}
+
+const deadlineMs = 5000
+/** A key that is not known is asked for at most so often: anybody can send tokens with made-up key ids. */
+const cooldownMs = 30_000
+const maxAgeMs = 600_000
+/** How long old keys count while the provider is down; a withdrawn key counts no longer than this and `maxAgeMs`. */
+const staleMs = 3_600_000
+/** A provider that is down is left alone for a moment. */
+const pauseMs = 3000
+const maxBytes = 512 * 1024
+
+/** The keys of an identity provider: cached, asked again for an unknown one, and kept for an hour while it is down. */
+export function createJwksKeys(url: string, now: () => number = Date.now): JwksKeys {
+  let good: { readonly text: string; readonly atMs: number } | undefined
+  let failure: { readonly error: unknown; readonly atMs: number } | undefined
+
+  const fetchKeys: FetchImplementation = async (address, options) => {
+    try {
+      if (failure !== undefined && now() - failure.atMs < pauseMs) throw failure.error
+      const text = await askProvider(address, options)
+      good = { text, atMs: now() }
+      failure = undefined
+    } catch (error) {
+      if (error !== failure?.error) failure = { error, atMs: now() }
+      if (good === undefined || now() - good.atMs > staleMs) throw error
+    }
+    return new Response(good.text, { status: 200 })
+  }
+  return {
+    resolve: createRemoteJWKSet(new URL(url), {
+      timeoutDuration: deadlineMs,
+      cooldownDuration: cooldownMs,
+      cacheMaxAge: maxAgeMs,
+      [customFetch]: fetchKeys,
+    }),
+    isStale: () => failure !== undefined,
+  }
+}
+
+async function askProvider(...[address, options]: Parameters<FetchImplementation>): Promise<string> {
+  const response = await fetch(address, options)
+  if (response.status !== 200 || response.body === null)
+    throw new Error(`the JWKS URL answered ${String(response.status)}`)
+  const body: AsyncIterable<Uint8Array> = response.body
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > maxBytes) throw new Error('the JWKS URL answered more than any key set holds')
+    chunks.push(chunk)
+  }
+  const text = Buffer.concat(chunks).toString('utf8')
+  const parsed: unknown = JSON.parse(text)
+  if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys))
+    throw new Error('the JWKS URL answered something else than a key set')
+  return text
+}
