@@ -14,7 +14,11 @@ export function readUploadForm<T>(
   headers: IncomingHttpHeaders,
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-  take: (fields: ReadonlyMap<string, string>, file: AsyncIterable<Uint8Array>) => Promise<T>,
+  take: (
+    fields: ReadonlyMap<string, string>,
+    file: AsyncIterable<Uint8Array>,
+    told: { readonly filename: string; readonly contentType: string },
+  ) => Promise<T>,
 ): Promise<T> {
   const parser = openParser(headers)
   const source = Readable.from(body, { objectMode: false })
@@ -25,8 +29,8 @@ export function readUploadForm<T>(
       if (fields.has(name) || isNameCut || isValueCut) reject(noForm(`The field "${name}" comes twice or is too long.`))
       else fields.set(name, value)
     })
-    parser.on('file', (_name, file) => {
-      taken = take(fields, file)
+    parser.on('file', (_name, file, filename: string | undefined, _encoding, contentType) => {
+      taken = take(fields, file, { filename: filename ?? 'image', contentType })
       taken.catch((error: unknown) => reject(error as Error))
     })
     parser.on('finish', () => {

@@ -36,7 +36,7 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
       },
       (error: unknown) => {
         settled()
-        reject(error)
+        reject(error instanceof Error ? error : new Error('failed', { cause: error }))
       },
     )
   })
