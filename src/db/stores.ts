@@ -63,8 +63,12 @@ export interface UploadStore {
     },
   ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }>
   find(id: string): Promise<UploadRecord | undefined>
-  setMultipart(id: string, multipartId: string): Promise<void>
-  /** Compare-and-set with an event; undefined when the state is no longer one of `from`. */
+  /** The first one stays; resolves to the one that it has. */
+  setMultipart(id: string, multipartId: string): Promise<string | undefined>
+  /**
+   * Compare-and-set with an event, among `pending`, `uploaded` and `processing`; undefined when the state is no longer one of
+   * `from`.
+   */
   move(
     id: string,
     from: readonly UploadState[],
@@ -78,6 +82,8 @@ export interface UploadStore {
   /**
    * The end of a good upload, in one transaction: version and image (the newest ready version is served), object `stored`,
    * quota settled, event, messages. `state` is what moderation said. Undefined when the upload is no longer `processing`.
+   * Throws `internal` when the object was condemned meanwhile: begin anew. The version's object may be another than the one
+   * given, where the same bytes were stored at the same time; that one is then `deleting`.
    */
   finish(
     id: string,
@@ -133,6 +139,7 @@ export interface ImageStore {
    */
   changeMark(): number
   version(imageId: string, version: number): Promise<VersionRecord | undefined>
+  /** Newest first. */
   versions(imageId: string): Promise<readonly VersionRecord[]>
   /** Newest first; `cursor` is what the last page returned. */
   list(asked: {
@@ -155,7 +162,10 @@ export interface ImageStore {
     },
     messages: readonly NewMessage[],
   ): Promise<ImageRecord | undefined>
-  /** Review of a quarantined image: serves it, or throws it out. Undefined when it is not quarantined. */
+  /**
+   * Review of the newest quarantined version: serves it, or throws it out, and its object becomes `deleting`. Undefined when
+   * none is.
+   */
   review(id: string, verdict: 'ready' | 'rejected', messages: readonly NewMessage[]): Promise<ImageRecord | undefined>
   /** Invisible from here on; objects nobody else refers to become `deleting` and are returned for deletion; quota released. */
   remove(id: string, messages: readonly NewMessage[]): Promise<{ readonly objectKeys: readonly string[] } | undefined>
@@ -176,9 +186,18 @@ export interface ObjectStore {
     },
   ): Promise<ObjectRecord>
   find(key: string): Promise<ObjectRecord | undefined>
+  /** Drops the row of an object that is `deleting`; any other stays. */
   forget(key: string): Promise<void>
-  /** `deleting` ones, `writing` ones that nothing refers to, and stored ones without a version, untouched since then. */
-  abandoned(untouchedSinceMs: number, limit: number): Promise<readonly ObjectRecord[]>
+  /**
+   * `deleting` ones, and `writing` ones that nothing refers to, untouched since then; oldest first. They are `deleting` when this
+   * resolves, so that no upload takes them up again: their bytes may go, and then `forget`. `isDryRun` changes nothing. `isDeep`
+   * reads every row, for stored ones without a version, which no crash leaves behind.
+   */
+  abandoned(
+    untouchedSinceMs: number,
+    limit: number,
+    options?: { readonly isDryRun?: boolean; readonly isDeep?: boolean },
+  ): Promise<readonly ObjectRecord[]>
   /** Every row in key order, a page at a time. */
   page(afterKey: string | undefined, limit: number): Promise<readonly ObjectRecord[]>
 }
@@ -215,33 +234,44 @@ export interface OutboxStore {
     readonly state?: OutboxRecord['state']
     readonly limit: number
   }): Promise<readonly OutboxRecord[]>
+  /** A dead or delivered one, from the start. */
   replay(id: string, nowMs: number): Promise<boolean>
+  /** Forgets what was delivered until then; dead ones stay. */
+  forgetDelivered(untilMs: number): Promise<number>
 }
+
+/** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */
+export type JobHold = { readonly id: string; readonly lease: number }
 
 /** The embedded queue's table; structurally what `jobs/` asks for. */
 export interface JobTable {
-  /** Nothing happens when a waiting or running job has this dedupe key. */
+  /** False, and nothing happens, when a waiting or running job has this dedupe key. */
   add(job: {
     readonly id: string
     readonly kind: string
     readonly payload: string
     readonly dedupeKey: string
     readonly runAtMs: number
-  }): Promise<void>
+  }): Promise<boolean>
   /** The job whose time has come first, or whose lease ran out; leased until then. */
   take(
     kinds: readonly string[],
     nowMs: number,
     leaseUntilMs: number,
-  ): Promise<
-    { readonly id: string; readonly kind: string; readonly payload: string; readonly attempt: number } | undefined
-  >
-  extend(id: string, leaseUntilMs: number): Promise<boolean>
-  done(id: string): Promise<void>
-  failed(id: string, error: string, runAtMs: number | undefined): Promise<void>
+  ): Promise<(JobHold & { readonly kind: string; readonly payload: string; readonly attempt: number }) | undefined>
+  /** Each of these is false when the job is no longer held so. */
+  extend(hold: JobHold, leaseUntilMs: number): Promise<boolean>
+  done(hold: JobHold): Promise<boolean>
+  /** Runs again at `runAtMs`; without, it is kept as dead. */
+  failed(
+    hold: JobHold,
+    error: string,
+    next: { readonly runAtMs: number } | { readonly diedAtMs: number },
+  ): Promise<boolean>
   /** When the next one is due; undefined when there is none. */
   nextDueAtMs(kinds: readonly string[]): Promise<number | undefined>
   stats(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
+  /** Newest first. */
   dead(limit: number): Promise<
     readonly {
       readonly id: string
@@ -252,6 +282,7 @@ export interface JobTable {
       readonly diedAtMs: number
     }[]
   >
+  /** False when it is not dead, or another with its dedupe key waits already. */
   retryDead(id: string, nowMs: number): Promise<boolean>
 }
 

@@ -1,0 +1,71 @@
+import { Kysely } from 'kysely'
+import { createApiKeyStore } from './api-key-store.ts'
+import { createImageStore } from './image-store.ts'
+import { createJobTable } from './job-table.ts'
+import { migrate, type MigrationReport } from './migrate.ts'
+import { createObjectStore } from './object-store.ts'
+import { openDatabase } from './open-database.ts'
+import { createOutboxStore } from './outbox-store.ts'
+import type { Schema } from './schema.ts'
+import { createSecretStore } from './secret-store.ts'
+import { createShareStore } from './share-store.ts'
+import { createChangeMark, createSqliteDialect, sqliteTables } from './sqlite-dialect.ts'
+import type { Stores } from './stores.ts'
+import { createUploadStore } from './upload-store.ts'
+
+/** Longer than for the cache's index: a write that is given up here is an upload lost. Transactions take milliseconds. */
+const busyTimeoutMs = 5000
+
+export type StoresOptions = {
+  /** Made where there is none; `:memory:` for one that is gone on close. */
+  readonly file: string
+  readonly now?: () => number
+  /** Sees every statement, for tests of query plans. */
+  readonly onQuery?: (query: { readonly sql: string; readonly parameters: readonly unknown[] }) => void
+}
+
+/** Opens the database and brings it up to date. Throws when a newer release has been there before, or the file cannot be used. */
+export async function openStores(options: StoresOptions): Promise<Stores> {
+  const { stores } = await openMigrated(options)
+  return stores
+}
+
+/** Brings the database up to date and says what was done. Throws as `openStores` does. */
+export async function migrateStores(options: StoresOptions): Promise<MigrationReport> {
+  const { stores, report } = await openMigrated(options)
+  await stores.close()
+  return report
+}
+
+async function openMigrated(options: StoresOptions): Promise<{ stores: Stores; report: MigrationReport }> {
+  const { file, now = Date.now, onQuery } = options
+  // What a client was told is confirmed has to survive a power cut as well: every commit waits for the disk.
+  const database = openDatabase(file, { busyTimeoutMs, isDurable: true })
+  try {
+    const changeMark = createChangeMark(database)
+    const db = new Kysely<Schema>({
+      dialect: createSqliteDialect(database, changeMark.bump),
+      ...(onQuery && { log: ({ query }) => onQuery(query) }),
+    })
+    const report = await migrate(db, sqliteTables)
+    const context = { db, now, changeMark: changeMark.read }
+    return { stores: createStores(context), report }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
+  return {
+    uploads: createUploadStore(context),
+    images: createImageStore(context),
+    objects: createObjectStore(context),
+    shares: createShareStore(context),
+    apiKeys: createApiKeyStore(context),
+    outbox: createOutboxStore(context),
+    jobs: createJobTable(context),
+    secrets: createSecretStore(context),
+    close: () => context.db.destroy(),
+  }
+}
