@@ -3,6 +3,7 @@ import type { DeliveryConfig } from '../config/config.ts'
 import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { challenge } from './middleware/authenticate.ts'
 import { requestIdOf } from './request-id.ts'
 import { sendImage } from './send-image.ts'
 
@@ -24,6 +25,7 @@ export function createPages(
   pages.use(() => {
     throw new AppError('not_found', { detail: 'There is no page at this path.' })
   })
+  pages.use(challenge)
   pages.use((thrown: unknown, request: Request, response: Response, _next: NextFunction) => {
     const error = readError(thrown)
     if (error.status >= 500) deps.onError(error)

@@ -14,7 +14,7 @@ export type ApiGateDeps = Pick<AuthenticateDeps, 'authenticator' | 'secret' | 't
 /** Where uploads begin. */
 const beginnings = ['/v1/uploads', '/v1/images']
 
-/** What stands before every route of the API: CORS, credentials, limits. `challenge` belongs behind them. */
+/** What stands before every route of the API: CORS, credentials, limits. */
 export function createApiGate(deps: ApiGateDeps): Router {
   const { auth, uploads } = deps
   const authenticate = createAuthenticate({

@@ -104,7 +104,7 @@ function inTime(error: unknown, signal: AbortSignal): unknown {
   return new AppError(isLate ? 'auth_unavailable' : 'client_closed_request', { cause: error })
 }
 
-/** Last in the API's router: what to do about a 401 or 403, as RFC 6750 3 wants it told. */
+/** Before errors are answered: what to do about a 401 or 403, as RFC 6750 3 wants it told. */
 export const challenge: ErrorRequestHandler = (error, _request, response, next) => {
   if (error instanceof AppError && !response.headersSent) {
     const found = challengeFor(error)
