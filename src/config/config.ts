@@ -44,6 +44,9 @@ export type ServerConfig = {
 /** A source as configured. */
 export type SourceConfig = FolderSourceConfig | RemoteSourceConfig
 
+/** Uploaded images: not configured as a source, but served like one. What each image says of itself comes before this. */
+export type UploadSourceConfig = SourcePolicy & { readonly kind: 'uploads' }
+
 /** What holds for a source of any kind. */
 export type SourcePolicy = {
   readonly name: string

@@ -12,6 +12,7 @@ import type { FailureMemory } from './failure-memory.ts'
 import type { HotLane } from './hot-lane.ts'
 import type { ImageAnswer } from './image-answer.ts'
 import {
+  applyRules,
   readImageRequest,
   routeRequest,
   splitTarget,
@@ -51,8 +52,9 @@ export function createDeliverImage(deps: DeliverImageDeps): DeliverImage {
     let request: ImageRequest | undefined
     try {
       route = routeRequest(raw, deps)
+      if (route.source.rules) route = await applyRules(route)
       request = readImageRequest(raw, route, deps, deps.now())
-      return await answerRequest({ raw, request, startedMs }, deps, signal)
+      return await answerRequest({ raw, route, request, startedMs }, deps, signal)
     } catch (thrown) {
       const error = errorOf(thrown, signal)
       deps.onError(error, raw)
@@ -75,13 +77,16 @@ function errorOf(thrown: unknown, signal: AbortSignal): AppError {
 }
 
 async function answerRequest(
-  asked: { raw: RawRequest; request: ImageRequest; startedMs: number },
+  asked: { raw: RawRequest; route: Route; request: ImageRequest; startedMs: number },
   deps: DeliverImageDeps,
   signal: AbortSignal,
 ): Promise<ImageAnswer> {
-  const { raw, request } = asked
+  const { raw, route, request } = asked
   for (let changes = 0; ; changes += 1) {
-    const state = await deps.stateOf(request.source, request.path, signal)
+    // What has rules of its own may be gone with the next request; nothing of it is remembered.
+    const state = await (request.source.rules
+      ? request.source.stat(request.path, signal)
+      : deps.stateOf(request.source, request.path, signal))
     if (!state) throw new AppError('not_found', { detail: 'The source has no original at this path.' })
     const key = keyOf(request, state, deps)
     const context: ResponseContext = { ...asked, state, etag: etagOf(key), nowMs: deps.now(), delivery: deps.delivery }
@@ -90,7 +95,7 @@ async function answerRequest(
     if (namesEtag(raw.ifNoneMatch, context.etag)) return notModifiedAnswer(context)
     try {
       const { result, origin } = await findOrRender(key, context, deps, signal)
-      return answerFound({ ...context, nowMs: deps.now() }, { key, result, origin }, deps)
+      return answerFound({ ...context, nowMs: deps.now() }, { route, key, result, origin }, deps)
     } catch (error) {
       if (!(error instanceof OriginalChanged) || changes >= maxOriginalChanges) throw error
       deps.forgetState(request.source, request.path)
@@ -100,16 +105,16 @@ async function answerRequest(
 
 function answerFound(
   context: ResponseContext,
-  found: { key: string; result: CachedResult; origin: ResultOrigin },
+  found: { route: Route; key: string; result: CachedResult; origin: ResultOrigin },
   deps: DeliverImageDeps,
 ): ImageAnswer {
   const { raw, request, state, etag, nowMs } = context
-  const { key, result, origin } = found
+  const { route, key, result, origin } = found
   // A render takes its time, and the URL may have expired meanwhile.
   if (request.expiresAtSeconds !== undefined && request.expiresAtSeconds * 1000 <= nowMs)
-    readImageRequest(raw, routeRequest(raw, deps), deps, nowMs)
+    readImageRequest(raw, route, deps, nowMs)
   if (isNotModified(raw, { etag, lastModifiedMs: state.lastModifiedMs })) return notModifiedAnswer(context)
-  if (origin.kind === 'hit') deps.hotLane.remember(context, key, result)
+  if (origin.kind === 'hit' && !request.source.rules) deps.hotLane.remember(context, key, result)
   return resultAnswer(context, result, origin)
 }
 

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
-import type { SourceConfig } from '../config/config.ts'
-import type { Source } from '../sources/source.ts'
+import type { SourceConfig, UploadSourceConfig } from '../config/config.ts'
+import type { OriginalGrant, OriginalRules, Source } from '../sources/source.ts'
 import type { Verdict } from '../signing/url-signer.ts'
 import type { Capabilities } from '../transform/negotiation/capabilities.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
@@ -25,10 +25,12 @@ export type RawRequest = {
   readonly ifRange: string | undefined
 }
 
+type ServedConfig = SourceConfig | UploadSourceConfig
+
 /** A request that is allowed and understood: which original, which params, for which kind of client. */
 export type ImageRequest = {
   readonly source: Source
-  readonly sourceConfig: SourceConfig
+  readonly sourceConfig: ServedConfig
   /** Decoded path inside the source; of a web source the URL of the original. */
   readonly path: string
   readonly params: Params
@@ -39,6 +41,9 @@ export type ImageRequest = {
   readonly capabilitiesKey: string
   readonly negotiated: boolean
   readonly isPrivate: boolean
+  readonly rules: OriginalRules | undefined
+  /** Opened by a token whose uses count: nobody may keep the answer. */
+  readonly isCounted: boolean
   /** Unix seconds after which this URL is worthless; no cache may keep the answer longer. */
   readonly expiresAtSeconds: number | undefined
 }
@@ -47,7 +52,7 @@ export type ImageRequestDeps = {
   readonly resolveSource: (
     host: string | undefined,
     rawPath: string,
-  ) => { source: Source; config: SourceConfig; path: string } | undefined
+  ) => { source: Source; config: ServedConfig; path: string } | undefined
   readonly verifyTarget: (target: string, nowMs: number) => Verdict
   readonly presets: Readonly<Record<string, string>>
   readonly maxTargetLength: number
@@ -56,9 +61,11 @@ export type ImageRequestDeps = {
 /** Which source a request is for; known before anything else can be refused, so that refusals keep its rules. */
 export type Route = {
   readonly source: Source
-  readonly config: SourceConfig
+  /** With what the original says of itself, once `applyRules` has asked it. */
+  readonly config: ServedConfig
   readonly path: string
   readonly query: string
+  readonly rules: OriginalRules | undefined
 }
 
 // A name or an IPv6 address, with a port (RFC 9110 7.2): what is neither must not fall through to another host's source.
@@ -77,14 +84,25 @@ export function routeRequest(raw: RawRequest, deps: ImageRequestDeps): Route {
   const { rawPath, query } = splitTarget(raw.target)
   const resolved = deps.resolveSource(raw.host, rawPath)
   if (!resolved) throw new AppError('not_found', { detail: 'No source is configured for this host and path.' })
-  return { ...resolved, query }
+  return { ...resolved, query, rules: undefined }
+}
+
+/** Asks the originals that have rules of their own, on every request. Throws `not_found`, `signature_*` (of a token). */
+export async function applyRules(route: Route): Promise<Route> {
+  const { source, config, path, query } = route
+  if (source.rules === undefined) return route
+  const rules = await source.rules(path, query)
+  if (!rules) throw new AppError('not_found', { detail: 'There is no such image.' })
+  const { visibility, immutable } = rules
+  return { ...route, path: rules.path, config: { ...config, visibility, immutable }, rules }
 }
 
 /** Reads a routed request. Throws AppErrors: signature_*, expired, param_invalid, preset_required. */
 export function readImageRequest(raw: RawRequest, route: Route, deps: ImageRequestDeps, nowMs: number): ImageRequest {
-  const { config } = route
-  const signature = checkSignature(raw.target, config, deps, nowMs)
-  const parsed = parseParams(route.query, {
+  const { config, rules } = route
+  const grant = rules?.grant
+  const signature = grant ? opened(grant, nowMs) : checkSignature(raw.target, config, deps, nowMs)
+  const parsed = parseParams(grant?.params ?? route.query, {
     strict: config.strict,
     defaults: config.defaultParams,
     presets: deps.presets,
@@ -103,6 +121,8 @@ export function readImageRequest(raw: RawRequest, route: Route, deps: ImageReque
     capabilitiesKey: narrowed.key,
     negotiated: narrowed.negotiated,
     isPrivate: config.visibility === 'private',
+    isCounted: grant?.isCounted === true,
+    rules,
     expiresAtSeconds: earliest(signature.expiresAtSeconds, unexpired(params.expires, nowMs)),
   }
 }
@@ -113,9 +133,15 @@ export function splitTarget(target: string): { rawPath: string; query: string } 
   return { rawPath: target.slice(0, questionMark), query: target.slice(questionMark + 1) }
 }
 
+/** A token says what it opens, as a signature does. */
+function opened({ expiresAtSeconds }: OriginalGrant, nowMs: number): { isSigned: boolean; expiresAtSeconds: number } {
+  if (expiresAtSeconds * 1000 <= nowMs) throw new AppError('signature_expired')
+  return { isSigned: true, expiresAtSeconds }
+}
+
 function checkSignature(
   target: string,
-  config: SourceConfig,
+  config: ServedConfig,
   deps: ImageRequestDeps,
   nowMs: number,
 ): { isSigned: boolean; expiresAtSeconds: number | undefined } {

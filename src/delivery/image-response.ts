@@ -96,7 +96,10 @@ function validators(context: ResponseContext): (readonly [string, string])[] {
   const { request, state, etag, nowMs } = context
   const tags = cacheTags(request)
   return [
-    ['Cache-Control', cacheControl(freshnessOf(request, state, nowMs), nowMs)],
+    [
+      'Cache-Control',
+      request.isCounted ? 'private, no-store' : cacheControl(freshnessOf(request, state, nowMs), nowMs),
+    ],
     ['ETag', etag],
     ['Last-Modified', new Date(state.lastModifiedMs).toUTCString()],
     ...varyHeader(request.negotiated),
@@ -128,7 +131,8 @@ function secondsUntil(atMs: number, nowMs: number): number {
 }
 
 /** Tags for purging at a CDN: the source, and the original with all its variants. */
-export function cacheTags(request: { readonly source: { readonly name: string }; readonly path: string }): string[] {
+export function cacheTags(request: Pick<ImageRequest, 'source' | 'path' | 'rules'>): string[] {
+  if (request.rules) return [`source-${request.source.name}`, request.rules.tag]
   const image = createHash('sha256')
     .update(JSON.stringify([request.source.name, request.path]))
     .digest('hex')
@@ -151,6 +155,7 @@ function fileName(wish: string): string {
 }
 
 function pathOf(request: ImageRequest): string {
+  if (request.rules) return request.rules.filename
   return request.sourceConfig.kind === 'web' ? new URL(request.path).pathname : request.path
 }
 

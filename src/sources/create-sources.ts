@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../config/config.ts'
+import type { SourceConfig, SourcePolicy, UploadSourceConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { createSlots } from '../lib/slots.ts'
 import { createRemoteSource, type SourceDeps } from './create-remote-source.ts'
@@ -11,7 +11,7 @@ import { decodeWebPath, rawPathBelow } from './web-path.ts'
 
 export type ResolvedSource = {
   readonly source: Source
-  readonly config: SourceConfig
+  readonly config: SourceConfig | UploadSourceConfig
   /** The decoded path inside the source, its prefix cut off; of a web source the URL of the original. */
   readonly path: string
 }
@@ -38,12 +38,18 @@ function plainDeps(): SourceDeps {
   }
 }
 
-export function createSources(configs: readonly SourceConfig[], deps: SourceDeps = plainDeps()): SourceDirectory {
+/** `uploads`: the uploaded images, where there are any. */
+export function createSources(
+  configs: readonly SourceConfig[],
+  deps: SourceDeps = plainDeps(),
+  uploads?: { readonly source: Source; readonly config: UploadSourceConfig },
+): SourceDirectory {
   const turns = createSlots({ active: deps.fetching.atOnce, waiting: deps.fetching.waiting })
-  const entries = [...configs].sort(byPrecedence).map((config) => {
+  const configured = configs.map((config) => {
     const source = config.kind === 'folder' ? createFileSource(config) : createRemoteSource(config, deps, turns)
     return { config, source }
   })
+  const entries = [...configured, ...(uploads ? [uploads] : [])].sort((a, b) => byPrecedence(a.config, b.config))
   return {
     resolve(host, rawPath) {
       const name = hostName(host)
@@ -72,13 +78,17 @@ function tryDecode(rawPath: string): string | AppError {
   }
 }
 
-function insideOf(config: SourceConfig, rawPath: string, path: string | AppError): string | undefined {
+function insideOf(
+  config: SourceConfig | UploadSourceConfig,
+  rawPath: string,
+  path: string | AppError,
+): string | undefined {
   if (config.kind !== 'web') return typeof path === 'string' ? pathBelow(config.pathPrefix, path) : undefined
   const raw = rawPathBelow(config.pathPrefix, rawPath)
   return raw === undefined ? undefined : decodeWebPath(raw)
 }
 
-function byPrecedence(a: SourceConfig, b: SourceConfig): number {
+function byPrecedence(a: SourcePolicy, b: SourcePolicy): number {
   const byHost = Number(b.host !== undefined) - Number(a.host !== undefined)
   return byHost !== 0 ? byHost : b.pathPrefix.length - a.pathPrefix.length
 }

@@ -8,6 +8,28 @@ export type OriginalState = {
   readonly freshUntilMs?: number
 }
 
+/** What holds for one original, where that is not the same for all of a source. */
+export type OriginalRules = {
+  /** By what it is read, and cached: every spelling of one original leads to the same. */
+  readonly path: string
+  /** What its file is called. */
+  readonly filename: string
+  /** By what a CDN can be told to forget it, in all its versions. */
+  readonly tag: string
+  readonly visibility: 'public' | 'private'
+  readonly immutable: boolean
+  /** What the URL brings along that opens it although it is private. */
+  readonly grant: OriginalGrant | undefined
+}
+
+export type OriginalGrant = {
+  readonly expiresAtSeconds: number
+  /** The one transform it opens, in place of the query; undefined opens any. */
+  readonly params: string | undefined
+  /** Each use counts, so that no answer may be used twice. */
+  readonly isCounted: boolean
+}
+
 /** The whole original with the state it was read under. */
 export type Original = OriginalState & { readonly bytes: Buffer }
 
@@ -18,6 +40,11 @@ export type Original = OriginalState & { readonly bytes: Buffer }
  */
 export interface Source {
   readonly name: string
+  /**
+   * Asked on every request where it is there: its originals change from one request to the next, so that nothing of them is believed for a
+   * while. Undefined: there is nothing to serve. Throws `signature_invalid`, `signature_expired` (of a token in the query).
+   */
+  rules?(path: string, query: string): Promise<OriginalRules | undefined>
   stat(path: string, signal: AbortSignal): Promise<OriginalState | undefined>
   /** `known`: what `stat` has just told, so that the place need not be asked again whether that is still so. */
   read(path: string, signal: AbortSignal, known?: OriginalState): Promise<Original | undefined>

@@ -33,7 +33,7 @@ export async function receiveUpload(
   })
   const contentType = normalType(file.contentType)
   assertIntent(rules, { contentType, byteLength: undefined })
-  const filename = fields.filename ?? file.filename
+  const filename = fields.filename ?? plainName(file.filename)
   const { upload } = await createUpload(
     { ...fields, filename, way, byteLength: undefined, contentType, rules },
     { principal },
@@ -58,4 +58,11 @@ export async function receiveUpload(
     if (signal.aborted) await dropStaging(upload, deps)
     throw error
   }
+}
+
+/** What a form calls its file, without what is no part of a name. */
+function plainName(name: string): string {
+  // eslint-disable-next-line no-control-regex -- that is the point
+  const plain = (name.split(/[/\\]/).at(-1) ?? '').replace(/[\u0000-\u001f\u007f]/g, '').slice(0, 255)
+  return plain === '' ? 'image' : plain
 }

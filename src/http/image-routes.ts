@@ -1,0 +1,163 @@
+import express, { Router, type Request, type Response } from 'express'
+import type { Principal } from '../auth/authenticator.ts'
+import type { UploadRecord } from '../db/records.ts'
+import { AppError } from '../errors.ts'
+import { findImage, mayDo, requireScope } from '../uploads/access.ts'
+import { changeImage, deleteImage, newestVersion } from '../uploads/change-image.ts'
+import { describeImage } from '../uploads/describe-image.ts'
+import { importUpload, type FetchOriginal } from '../uploads/import-upload.ts'
+import { receiveUpload } from '../uploads/receive-upload.ts'
+import type { UploadDeps } from '../uploads/upload-deps.ts'
+import { directFields, imageChange, importIntent, readBody } from '../uploads/upload-intent.ts'
+import { pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
+import { bodyLimits, receiveBody } from './receive-body.ts'
+import { readUploadForm } from './upload-form.ts'
+import { sendSettled, type UploadRoutesDeps } from './upload-routes.ts'
+
+export type ImageRoutesDeps = UploadRoutesDeps & {
+  /** Fetches by the guarded way to the network. */
+  readonly fetchOriginal: FetchOriginal
+}
+
+const maxBodyBytes = '64kb'
+const states = ['pending', 'ready', 'quarantined', 'rejected'] as const
+
+/** `/v1/images`: the small-app way in, and what may be done with an image once it is there. */
+export function createImageRoutes(deps: ImageRoutesDeps): Router {
+  const { uploads, principalOf } = deps
+  const router = Router()
+  const json = express.json({ limit: maxBodyBytes, strict: true })
+  const own = (request: Request) => findImage(pathValue(request, 'id'), principalOf(request), uploads.stores)
+  const signal = (response: Response) => signalOf(response, deps.requestTimeoutMs)
+
+  router.post('/v1/images', json, async (request, response) => {
+    const upload =
+      request.is('multipart/form-data') === false
+        ? await importUpload(
+            readBody(importIntent, request.body),
+            principalOf(request),
+            deps.fetchOriginal,
+            uploads,
+            signal(response),
+          )
+        : await receiveFile(request, response, deps)
+    // Undefined: whoever sent the file has gone.
+    if (!upload) return
+    response.location(`/v1/uploads/${upload.id}`)
+    await sendSettled(request, response, upload, 202, deps)
+  })
+  router.get('/v1/images', async (request, response) => {
+    uncached(response).json(await listImages(request, principalOf(request), uploads))
+  })
+  router.get('/v1/images/:id', async (request, response) => {
+    const image = await own(request)
+    uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
+  })
+  router.get('/v1/images/:id/metadata', async (request, response) => {
+    const image = await own(request)
+    const version = await newestVersion(image, uploads)
+    if (!version)
+      throw new AppError('wrong_state', { detail: `Nothing is known of the picture yet; it is ${image.state}.` })
+    const { facts, sha256, byteLength } = version
+    uncached(response).json({
+      id: image.id,
+      version: version.version,
+      ...facts,
+      sha256,
+      byteLength,
+      metadata: image.metadata,
+    })
+  })
+  router.patch('/v1/images/:id', json, async (request, response) => {
+    const image = await changeImage(
+      await own(request),
+      readBody(imageChange, request.body),
+      principalOf(request),
+      uploads,
+    )
+    uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
+  })
+  router.delete('/v1/images/:id', async (request, response) => {
+    const image = await own(request)
+    requireScope(principalOf(request), 'images:write')
+    await deleteImage(image, uploads, signal(response))
+    uncached(response).status(204).end()
+  })
+  router.get('/v1/usage', async (request, response) => {
+    const principal = principalOf(request)
+    requireScope(principal, 'images:read')
+    const { project, owner } = principal
+    uncached(response).json({ project, owner, ...(await uploads.stores.uploads.usage({ project, owner })) })
+  })
+  return router
+}
+
+/** The file of a form, streamed to the store; fields come before it. */
+function receiveFile(
+  request: Request,
+  response: Response,
+  { uploads, principalOf }: ImageRoutesDeps,
+): Promise<UploadRecord | undefined> {
+  const principal = principalOf(request)
+  requireScope(principal, 'uploads:write')
+  return receiveBody(request, response, bodyLimits, (body, signal) =>
+    readUploadForm(request.headers, body, signal, (fields, bytes, { filename, contentType }) => {
+      const said = readBody(directFields, formFields(fields))
+      return receiveUpload(
+        { filename, contentType, bytes },
+        { fields: said, principal, way: 'direct' },
+        uploads,
+        signal,
+      )
+    }),
+  )
+}
+
+/** Fields of a form are text; `metadata` is JSON in one of them, or `metadata[name]` in several. */
+function formFields(fields: ReadonlyMap<string, string>): Record<string, unknown> {
+  const read: Record<string, unknown> = {}
+  const metadata: Record<string, string> = {}
+  for (const [name, value] of fields) {
+    const [, entry] = /^metadata\[([^\]]+)\]$/.exec(name) ?? []
+    if (entry !== undefined) metadata[entry] = value
+    else read[name] = name === 'metadata' ? parseJson(value) : value
+  }
+  return Object.keys(metadata).length === 0 ? read : { ...read, metadata }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+async function listImages(request: Request, principal: Principal, uploads: UploadDeps) {
+  requireScope(principal, 'images:read')
+  const asked = queryValue(request, 'state') ?? 'ready'
+  const state = states.find((one) => one === asked)
+  if (!state)
+    throw new AppError('bad_request', {
+      detail: `"state": expected one of ${states.join(', ')}, got ${JSON.stringify(asked).slice(0, 40)}.`,
+    })
+  const [kind, subject, cursor] = ['kind', 'subject', 'cursor'].map((name) => queryValue(request, name))
+  const page = await uploads.stores.images.list({
+    project: principal.project,
+    // Those who may see every owner's images may ask for one owner's.
+    ...(mayDo(principal, 'owners:any') ? optional('owner', queryValue(request, 'owner')) : { owner: principal.owner }),
+    states: [state],
+    ...optional('kind', kind),
+    ...optional('subject', subject),
+    ...optional('cursor', cursor),
+    limit: queryNumber(request, 'limit', { min: 1, max: 100, default: 20 }),
+  })
+  const images = await Promise.all(
+    page.images.map(async (image) => describeImage(image, await newestVersion(image, uploads), uploads)),
+  )
+  return { images, cursor: page.cursor ?? null }
+}
+
+function optional<Name extends string>(name: Name, value: string | undefined): { [key in Name]?: string } {
+  return value === undefined ? {} : ({ [name]: value } as { [key in Name]: string })
+}
