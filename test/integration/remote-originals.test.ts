@@ -232,6 +232,25 @@ test('a source that is slow fills its own line and no other; what is too much is
   folder.remove()
 })
 
+test('the bound on fetches holds for all sources together', async () => {
+  const folder = makePictureFolder({})
+  const sources = ['a', 'b'].map((name) => ({ name, kind: 'http', url: origin.url, pathPrefix: `/${name}` }))
+  folder.write('sources.json', JSON.stringify({ sources }))
+  let release = () => {}
+  origin.answer((_request, response) => void (release = () => void response.end(pictures[0])))
+  const halftone = await start({
+    ...{ HALFTONE_SOURCE: '', HALFTONE_SOURCES_FILE: `${folder.folder}/sources.json` },
+    ...{ HALFTONE_FETCHES: '1', HALFTONE_FETCH_QUEUE: '0' },
+  })
+  const first = ask(halftone, '/a/1.jpg?w=20')
+  await expect.poll(() => origin.requests.length).toBe(1)
+  expect(await ask(halftone, '/b/1.jpg?w=20')).toMatchObject({ status: 503, code: 'overloaded' })
+  release()
+  expect(await first).toMatchObject({ status: 200 })
+  expect(origin.requests).toHaveLength(1)
+  folder.remove()
+})
+
 test('a fallback answers while the first choice is down, and the metrics say so', async () => {
   const other = await startOriginServer(serve(() => pictures[1], '"2"', 'no-cache'))
   const folder = makePictureFolder({})

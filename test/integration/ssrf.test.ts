@@ -197,6 +197,13 @@ describe('no spelling of this machine is connected to', () => {
   })
 })
 
+test.each([1, 22, 25, 110, 1023])('port %i of an allowed host is not for pictures', async (port) => {
+  expect(await fetchUrl(`http://${allowedAddress}:${port}/a.jpg`)).toMatchObject({
+    status: 403,
+    code: 'source_url_refused',
+  })
+})
+
 describe('names', () => {
   const refusedAnswers = [
     ...['127.0.0.1', '127.0.0.8', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1', '::ffff:7f00:1', '::127.0.0.1'],
