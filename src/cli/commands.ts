@@ -1,7 +1,13 @@
 import type { Command } from 'commander'
 import { addExplainCommand } from './explain.ts'
+import { addKeysCommand } from './keys.ts'
 import { addServeCommand } from './serve.ts'
 import { addSignCommand } from './sign.ts'
 
 /** Every command of `halftone`, one row each; help is printed from what each row declares. */
-export const commands: readonly ((program: Command) => void)[] = [addServeCommand, addSignCommand, addExplainCommand]
+export const commands: readonly ((program: Command) => void)[] = [
+  addServeCommand,
+  addSignCommand,
+  addExplainCommand,
+  addKeysCommand,
+]
