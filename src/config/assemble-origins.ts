@@ -96,6 +96,8 @@ function credentialsOf(entry: CredentialsEntry, place: string, context: OriginCo
   }
 }
 
+type LimitName = 'connectSeconds' | 'firstByteSeconds' | 'idleSeconds' | 'totalSeconds' | 'maxRedirects'
+
 function freshnessOf(entry: RemoteEntry, values: SettingValues): FreshnessConfig {
   const minFreshSeconds = entry.minFreshSeconds ?? values.minFreshSeconds ?? 0
   return {
@@ -106,7 +108,8 @@ function freshnessOf(entry: RemoteEntry, values: SettingValues): FreshnessConfig
   }
 }
 
-function limitsOf(entry: RemoteEntry, values: SettingValues): FetchLimits {
+/** What an entry leaves out comes from the settings. */
+export function limitsOf(entry: Pick<RemoteEntry, LimitName>, values: SettingValues): FetchLimits {
   return {
     connectTimeoutMs: milliseconds(entry.connectSeconds ?? values.connectSeconds),
     firstByteTimeoutMs: milliseconds(entry.firstByteSeconds ?? values.firstByteSeconds),

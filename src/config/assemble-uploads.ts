@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { limitsOf } from './assemble-origins.ts'
 import { assembleProjects } from './assemble-projects.ts'
 import type { Places } from './assemble-sources.ts'
 import type { ModerationConfig, UploadsConfig, UploadTargetConfig } from './config.ts'
@@ -36,6 +37,7 @@ export function assembleUploads(
     signedUrlMaxSeconds: values.signedUrlMaxSeconds ?? 0,
     idempotencySeconds: values.idempotencySeconds ?? 0,
     moderation: moderationOf(values, places),
+    outgoing: { limits: limitsOf({}, values), allowAddresses: values.allowAddresses ?? [] },
   }
   return { uploads, faults: allFaults }
 }

@@ -249,6 +249,8 @@ export type UploadsConfig = {
   readonly signedUrlMaxSeconds: number
   readonly idempotencySeconds: number
   readonly moderation: ModerationConfig
+  /** For what is imported from URLs, and for webhooks. */
+  readonly outgoing: { readonly limits: FetchLimits; readonly allowAddresses: readonly string[] }
 }
 
 export type UploadTargetConfig = { readonly kind: 'disk'; readonly folder: string } | S3TargetConfig
