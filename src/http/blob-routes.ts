@@ -30,10 +30,10 @@ export function createBlobRoutes({ door, limits }: BlobRoutesDeps): Router {
   })
   router.post(blobsPath, async (request, response) => {
     const etag = await receiveBody(request, response, limits, (bytes, signal) =>
-      readUploadForm(request.headers, bytes, signal, async (fields, file) => {
+      readUploadForm(request.headers, bytes, signal, async (fields, file, ended) => {
         const { key = '', ...conditions } = Object.fromEntries(fields)
         const permission = await door.admit({ method: 'POST', key, fields: new Map(Object.entries(conditions)) })
-        return (await door.receive(permission, file, signal)).etag
+        return (await door.receive(permission, file, ended)).etag
       }),
     )
     answer(response, 204, etag)

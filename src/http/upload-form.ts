@@ -6,46 +6,60 @@ import { AppError } from '../errors.ts'
 /** What comes before the file is a few conditions and a signature. */
 const limits = { fieldNameSize: 100, fieldSize: 4096, fields: 20, files: 1, parts: 21, headerPairs: 20 }
 
+/** What came before the file, the file (named `file`) chunk by chunk, and a signal that aborts when the form breaks off. */
+export type TakeFile<T> = (
+  fields: ReadonlyMap<string, string>,
+  file: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+  /** What the form says of it. */
+  told: { readonly filename: string; readonly contentType: string },
+) => Promise<T>
+
 /**
- * Reads a multipart/form-data body as it streams: `take` gets the fields that came before the file, and the file (named `file`)
- * chunk by chunk. Throws `bad_request` for what is no such form, and when there is no file in it.
+ * Reads a multipart/form-data body as it streams. Throws `bad_request` for what is no such form, when it breaks off, and when
+ * there is no file in it.
  */
-export function readUploadForm<T>(
+export async function readUploadForm<T>(
   headers: IncomingHttpHeaders,
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-  take: (
-    fields: ReadonlyMap<string, string>,
-    file: AsyncIterable<Uint8Array>,
-    told: { readonly filename: string; readonly contentType: string },
-  ) => Promise<T>,
+  take: TakeFile<T>,
 ): Promise<T> {
   const parser = openParser(headers)
   const source = Readable.from(body, { objectMode: false })
+  const broken = new AbortController()
+  const ended = AbortSignal.any([signal, broken.signal])
+  const breakOff = (cause: unknown) =>
+    broken.abort(cause instanceof AppError ? cause : noForm('The form breaks off or cannot be read.', cause))
   const reading = new Promise<T>((resolve, reject) => {
     const fields = new Map<string, string>()
     let taken: Promise<T> | undefined
+    ended.addEventListener('abort', () => reject(ended.reason as Error), { once: true })
     parser.on('field', (name, value, isNameCut, isValueCut) => {
-      if (fields.has(name) || isNameCut || isValueCut) reject(noForm(`The field "${name}" comes twice or is too long.`))
+      if (fields.has(name) || isNameCut || isValueCut) breakOff(noForm('A field comes twice, or is too long.'))
       else fields.set(name, value)
     })
     parser.on('file', (_name, file, filename: string | undefined, _encoding, contentType) => {
-      taken = take(fields, file, { filename: filename ?? 'image', contentType })
-      taken.catch((error: unknown) => reject(error as Error))
+      // The parser tells the file of its end, too, and that before anybody may be reading it.
+      file.on('error', breakOff)
+      // A reader that stops has a reason of its own, which a destroyed file would drown.
+      taken = take(fields, file.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>, ended, {
+        filename: filename ?? 'image',
+        contentType,
+      })
+      taken.catch(breakOff)
     })
     parser.on('finish', () => {
       if (taken) taken.then(resolve, reject)
-      else reject(noForm('Expected a file in the field "file".'))
+      else breakOff(noForm('Expected a file in the field "file".'))
     })
-    parser.on('error', (cause) => reject(noForm('The form breaks off or cannot be read.', cause)))
-    source.on('error', reject)
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    source.pipe(parser)
   })
+  parser.on('error', breakOff)
+  source.on('error', breakOff)
+  source.pipe(parser)
+  // Their listeners stay: they may have something to complain of when nobody waits for them any more.
   return reading.finally(() => {
     source.unpipe(parser)
-    source.on('error', () => undefined)
-    parser.on('error', () => undefined)
     source.destroy()
   })
 }
