@@ -174,6 +174,15 @@ const faults: readonly (readonly [what: string, status: number, code: string, ha
     'source_redirects',
     (request, response) => void response.writeHead(307, { Location: `${request.url ?? ''}x` }).end(),
   ],
+  [
+    'redirects once more than three times',
+    502,
+    'source_redirects',
+    (request, response) =>
+      request.url?.endsWith('xxxx') === true
+        ? good(request, response)
+        : void response.writeHead(302, { Location: `${request.url ?? ''}x` }).end(),
+  ],
   ['redirects to a file', 403, 'source_url_refused', status(302, { Location: 'file:///etc/passwd' })],
   ['redirects to FTP', 403, 'source_url_refused', status(301, { Location: 'ftp://127.0.0.1/a.jpg' })],
   ['redirects to data', 403, 'source_url_refused', status(302, { Location: 'data:image/png;base64,AAAA' })],
