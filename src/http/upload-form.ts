@@ -47,7 +47,8 @@ export async function readUploadForm<T>(
         filename: filename ?? 'image',
         contentType,
       })
-      taken.catch(breakOff)
+      // What was left unread stands before the end of the form.
+      taken.then(() => file.resume(), breakOff)
     })
     parser.on('finish', () => {
       if (taken) taken.then(resolve, reject)
