@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { listOf, webOrigin } from './value-parsers.ts'
+import { isAddressBlock, listOf, webOrigin } from './value-parsers.ts'
 import type { ValueParser } from './value-parsers.ts'
 
 /** `name:secret` pairs; the secrets are long enough that nobody guesses one over the network. */
@@ -15,6 +15,15 @@ export function apiKeyList(): ValueParser<readonly { readonly name: string; read
       )
       return keys.length === pairs.length && areDistinct ? keys : undefined
     },
+  }
+}
+
+/** Blocks of proxies. Believing everybody would be no limit at all. */
+export function proxyBlocks(): ValueParser<readonly string[]> {
+  return {
+    expected:
+      'addresses or CIDR blocks separated by commas, such as 10.0.0.0/8,192.168.1.7,fd12::/16, and not all (/0)',
+    parse: (text) => listOf(text, (item) => isAddressBlock(item) && !/\/0+$/.test(item)),
   }
 }
 

@@ -14,6 +14,7 @@ import {
   webOrigin,
   wholeNumber,
 } from './value-parsers.ts'
+import { proxyBlocks } from './api-value-parsers.ts'
 import { authSettings } from './auth-settings.ts'
 import { setting, settingGroups } from './setting.ts'
 import type { Setting } from './setting.ts'
@@ -56,7 +57,7 @@ export const settings = {
     env: 'HALFTONE_TRUSTED_PROXIES',
     group: 'server',
     meaning: 'Proxies and CDNs whose X-Forwarded-For is believed; limits per address count what they report.',
-    value: addressBlocks(),
+    value: proxyBlocks(),
     default: undefined,
     defaultText: 'none',
     why: 'Whoever is believed can pretend to be any address.',

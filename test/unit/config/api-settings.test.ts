@@ -182,6 +182,12 @@ describe('callers', () => {
     ['an origin with a path', { HALFTONE_API_ORIGINS: 'https://a.example/x' }, 'HALFTONE_API_ORIGINS', /origins/],
     ['any origin among others', { HALFTONE_API_ORIGINS: '*,https://a.example' }, 'HALFTONE_API_ORIGINS', /origins/],
     ['a proxy that is no address', { HALFTONE_TRUSTED_PROXIES: 'loopback' }, 'HALFTONE_TRUSTED_PROXIES', /CIDR/],
+    [
+      'a proxy that is everybody',
+      { HALFTONE_TRUSTED_PROXIES: '10.0.0.1,0.0.0.0/0' },
+      'HALFTONE_TRUSTED_PROXIES',
+      /not all/,
+    ],
     ['another store', { HALFTONE_UPLOADS: 'gs://x' }, 'HALFTONE_UPLOADS', /s3:/],
     [
       'a type that cannot be decoded',
