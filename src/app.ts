@@ -7,14 +7,9 @@ import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache, type ResultCache } from './cache/result-cache.ts'
 import type { Config } from './config/config.ts'
-import { longestFetchMs } from './config/longest-fetch.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
 import { openDiskIndex } from './db/disk-index.ts'
-import { createDeliverImage, type DeliverImage } from './delivery/deliver-image.ts'
-import { explainImage, type Explanation } from './delivery/explain-image.ts'
-import { createFailureMemory } from './delivery/failure-memory.ts'
-import { createHotLane, type HotLane } from './delivery/hot-lane.ts'
-import { createOriginalBudget } from './delivery/original-budget.ts'
+import { wireDelivery } from './delivery/wire-delivery.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer } from './http/create-server.ts'
 import { closeServer, listen, originOf, trackConnections } from './http/listen.ts'
@@ -22,13 +17,11 @@ import { createHealthRoutes, createMetricsRoutes } from './http/operations-route
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordHot } from './http/record-answer.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
-import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
+import { createMetrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
-import { createSources, type SourceDirectory } from './sources/create-sources.ts'
+import { createSources } from './sources/create-sources.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
-import { createSourceState } from './sources/source-state.ts'
-import { encoderEpoch } from './transform/executor/encoder-epoch.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
 
@@ -59,9 +52,6 @@ const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
   'denied_as_absent',
 ])
 
-// Failures of originals are remembered per variant; beyond this many the oldest is forgotten, which costs one render.
-const maxRememberedFailures = 10_000
-
 /** The parts list: configuration in, wired parts out. Implementations are chosen here and nowhere else. */
 export function createApp(config: Config, options: AppOptions = {}): App {
   const logger = options.logger ?? createLogger({ level: config.log.level })
@@ -84,7 +74,12 @@ export function createApp(config: Config, options: AppOptions = {}): App {
     resolveHost: options.resolveHost ?? createHostResolver(),
   })
   const metrics = createMetrics(() => samplesOf(config, rendererPool, caches))
-  const { deliverImage, hotLane } = wireDelivery(config, { sources, rendererPool, caches, logger, metrics })
+  const { deliverImage, hotLane } = wireDelivery(config, {
+    ...{ sources, rendererPool, logger, metrics },
+    signer: createUrlSigner(config.signing),
+    resultCache: caches.resultCache,
+    peekResult: (key) => caches.memory.peek(key),
+  })
 
   let closing: Promise<void> | undefined
   const operations = {
@@ -96,6 +91,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   }
   const pageDeps = {
     delivery: config.delivery,
+    trustedProxies: config.server.trustedProxies,
     onError: (error: Error) => logger.error('page_failed', errorFields(error)),
   }
   const metricsPort = config.server.metricsPort
@@ -192,67 +188,6 @@ function storedReader(resultCache: ResultCache) {
   }
 }
 
-function wireDelivery(
-  config: Config,
-  parts: {
-    sources: SourceDirectory
-    rendererPool: RendererPool
-    caches: ReturnType<typeof openCaches>
-    logger: Logger
-    metrics: Metrics
-  },
-): { deliverImage: DeliverImage; hotLane: HotLane } {
-  const { sources, rendererPool, caches, logger, metrics } = parts
-  const sourceState = createSourceState({
-    ttlMs: config.cache.sourceStateSeconds * 1000,
-    maxEntries: config.sourceStateEntries,
-    timeoutMs: longestFetchMs(config),
-  })
-  const signer = createUrlSigner(config.signing)
-  const hotLane = createHotLane({
-    maxEntries: config.cache.hotEntries,
-    hostMatters: config.sources.some((source) => source.host !== undefined),
-    peekResult: (key) => caches.memory.peek(key),
-    stateFreshUntilMs: (source, path) => sourceState.freshUntilMs(source, path),
-  })
-  const deliverImage = createDeliverImage({
-    hotLane,
-    resolveSource: (host, path) => sources.resolve(host, path),
-    verifyTarget: (target, nowMs) => signer.verifyTarget(target, nowMs),
-    presets: config.presets,
-    maxTargetLength: config.server.maxTargetLength,
-    rendererPool,
-    planLimits: config.render,
-    sourceTimeoutMs: longestFetchMs(config),
-    onRendered: ({ format, timings }) =>
-      metrics.render({
-        format,
-        queueSeconds: timings.queueMs / 1000,
-        renderSeconds: (timings.probeMs + timings.renderMs) / 1000,
-      }),
-    onRenderFailed: (code) => metrics.event('renders', code),
-    originalBudget: createOriginalBudget(config.originalsInFlightBytes),
-    stateOf: (source, path, signal) => sourceState.get(source, path, signal),
-    forgetState: (source, path) => sourceState.forget(source, path),
-    resultCache: caches.resultCache,
-    failureMemory: createFailureMemory({
-      ttlMs: config.delivery.errorMaxAgeSeconds * 1000,
-      maxEntries: maxRememberedFailures,
-    }),
-    delivery: config.delivery,
-    epoch: config.cache.epoch,
-    encoderEpoch: encoderEpoch(config.render),
-    onError: (error, raw) => {
-      // What a client did wrong is in the request line already; what we or a source did wrong needs its cause.
-      // Shedding is no failure, and must not write more the harder it is pressed.
-      if (error.status >= 500 && error.status !== 503)
-        logger.error('request_failed', { requestId: raw.id, code: error.code, ...errorFields(error) })
-    },
-    now: Date.now,
-  })
-  return { deliverImage, hotLane }
-}
-
 function samplesOf(config: Config, rendererPool: RendererPool, caches: ReturnType<typeof openCaches>): Samples {
   const pool = rendererPool.stats()
   return {
@@ -261,43 +196,5 @@ function samplesOf(config: Config, rendererPool: RendererPool, caches: ReturnTyp
     renderersReady: pool.ready,
     renderQueue: pool.queued,
     tiers: { memory: caches.memory.stats(), disk: caches.disk.stats(), originals: caches.originalTier.stats() },
-  }
-}
-
-export type Explainer = {
-  explain(asked: { target: string; host: string | undefined; accept: string | undefined }): Promise<Explanation>
-  close(): Promise<void>
-}
-
-/** The parts that `halftone explain` needs: sources and one renderer, no caches, no listener. */
-export function createExplainer(config: Config): Explainer {
-  const sources = createSources(config.sources)
-  const signer = createUrlSigner(config.signing)
-  const rendererPool = createRendererPool({
-    config: { ...config.render, renderers: 1 },
-    log: () => {},
-    onEvent: () => {},
-  })
-  const deps = {
-    resolveSource: (host: string | undefined, path: string) => sources.resolve(host, path),
-    verifyTarget: (target: string, nowMs: number) => signer.verifyTarget(target, nowMs),
-    presets: config.presets,
-    maxTargetLength: config.server.maxTargetLength,
-    rendererPool,
-    planLimits: config.render,
-  }
-  const conditions = { ifNoneMatch: undefined, ifModifiedSince: undefined, range: undefined, ifRange: undefined }
-  return {
-    explain: (asked) =>
-      explainImage(
-        { id: 'explain', method: 'GET', ...asked, ...conditions },
-        deps,
-        Date.now(),
-        AbortSignal.timeout(config.server.requestTimeoutMs),
-      ),
-    async close() {
-      await rendererPool.close()
-      await sources.close()
-    },
   }
 }

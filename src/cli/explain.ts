@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { createExplainer } from '../app.ts'
+import { createExplainer } from '../delivery/create-explainer.ts'
 import type { Explanation } from '../delivery/explain-image.ts'
 import { readConfig } from './read-config.ts'
 import { splitOrigin } from './sign.ts'

@@ -11,6 +11,7 @@ import type { UploadDeps } from '../uploads/upload-deps.ts'
 import { directFields, imageChange, importIntent, readBody } from '../uploads/upload-intent.ts'
 import { pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
 import { bodyLimits, receiveBody } from './receive-body.ts'
+import { principalOf } from './middleware/authenticate.ts'
 import { readUploadForm } from './upload-form.ts'
 import { sendSettled, type UploadRoutesDeps } from './upload-routes.ts'
 
@@ -24,10 +25,11 @@ const states = ['pending', 'ready', 'quarantined', 'rejected'] as const
 
 /** `/v1/images`: the small-app way in, and what may be done with an image once it is there. */
 export function createImageRoutes(deps: ImageRoutesDeps): Router {
-  const { uploads, principalOf } = deps
+  const { uploads } = deps
   const router = Router()
   const json = express.json({ limit: maxBodyBytes, strict: true })
-  const own = (request: Request) => findImage(pathValue(request, 'id'), principalOf(request), uploads.stores)
+  const own = (request: Request, response: Response) =>
+    findImage(pathValue(request, 'id'), principalOf(response), uploads.stores)
   const signal = (response: Response) => signalOf(response, deps.requestTimeoutMs)
 
   router.post('/v1/images', json, async (request, response) => {
@@ -35,7 +37,7 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
       request.is('multipart/form-data') === false
         ? await importUpload(
             readBody(importIntent, request.body),
-            principalOf(request),
+            principalOf(response),
             deps.fetchOriginal,
             uploads,
             signal(response),
@@ -47,14 +49,14 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
     await sendSettled(request, response, upload, 202, deps)
   })
   router.get('/v1/images', async (request, response) => {
-    uncached(response).json(await listImages(request, principalOf(request), uploads))
+    uncached(response).json(await listImages(request, principalOf(response), uploads))
   })
   router.get('/v1/images/:id', async (request, response) => {
-    const image = await own(request)
+    const image = await own(request, response)
     uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
   })
   router.get('/v1/images/:id/metadata', async (request, response) => {
-    const image = await own(request)
+    const image = await own(request, response)
     const version = await newestVersion(image, uploads)
     if (!version)
       throw new AppError('wrong_state', { detail: `Nothing is known of the picture yet; it is ${image.state}.` })
@@ -70,21 +72,21 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
   })
   router.patch('/v1/images/:id', json, async (request, response) => {
     const image = await changeImage(
-      await own(request),
+      await own(request, response),
       readBody(imageChange, request.body),
-      principalOf(request),
+      principalOf(response),
       uploads,
     )
     uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
   })
   router.delete('/v1/images/:id', async (request, response) => {
-    const image = await own(request)
-    requireScope(principalOf(request), 'images:write')
+    const image = await own(request, response)
+    requireScope(principalOf(response), 'images:write')
     await deleteImage(image, uploads, signal(response))
     uncached(response).status(204).end()
   })
-  router.get('/v1/usage', async (request, response) => {
-    const principal = principalOf(request)
+  router.get('/v1/usage', async (_request, response) => {
+    const principal = principalOf(response)
     requireScope(principal, 'images:read')
     const { project, owner } = principal
     uncached(response).json({ project, owner, ...(await uploads.stores.uploads.usage({ project, owner })) })
@@ -96,19 +98,14 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
 function receiveFile(
   request: Request,
   response: Response,
-  { uploads, principalOf }: ImageRoutesDeps,
+  { uploads }: ImageRoutesDeps,
 ): Promise<UploadRecord | undefined> {
-  const principal = principalOf(request)
+  const principal = principalOf(response)
   requireScope(principal, 'uploads:write')
   return receiveBody(request, response, bodyLimits, (body, signal) =>
-    readUploadForm(request.headers, body, signal, (fields, bytes, { filename, contentType }) => {
+    readUploadForm(request.headers, body, signal, (fields, bytes, ended, { filename, contentType }) => {
       const said = readBody(directFields, formFields(fields))
-      return receiveUpload(
-        { filename, contentType, bytes },
-        { fields: said, principal, way: 'direct' },
-        uploads,
-        signal,
-      )
+      return receiveUpload({ filename, contentType, bytes }, { fields: said, principal, way: 'direct' }, uploads, ended)
     }),
   )
 }

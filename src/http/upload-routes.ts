@@ -1,6 +1,5 @@
 import express, { Router, type Request, type Response } from 'express'
 import { z } from 'zod'
-import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { findUpload, requireScope } from '../uploads/access.ts'
 import { deleteUpload } from '../uploads/change-image.ts'
@@ -12,11 +11,11 @@ import type { UploadDeps } from '../uploads/upload-deps.ts'
 import { readBody, uploadIntent } from '../uploads/upload-intent.ts'
 import { isSettled } from '../uploads/upload-state.ts'
 import { idempotencyKeyOf, pathValue, preferredWait, signalOf, uncached } from './api-request.ts'
+import { principalOf } from './middleware/authenticate.ts'
 import { sendEvents, type ServerSentEvent } from './event-stream.ts'
 
 export type UploadRoutesDeps = {
   readonly uploads: UploadDeps
-  readonly principalOf: (request: Request) => Principal
   readonly requestTimeoutMs: number
   /** Longest `Prefer: wait`, in seconds; below the time of a request. */
   readonly maxWaitSeconds: number
@@ -31,14 +30,15 @@ const partNumbers = z.strictObject({ numbers: z.array(z.int().min(1).max(10_000)
 
 /** `/v1/uploads`: permission, confirmation, progress. */
 export function createUploadRoutes(deps: UploadRoutesDeps): Router {
-  const { uploads, principalOf } = deps
+  const { uploads } = deps
   const router = Router()
   const json = express.json({ limit: maxBodyBytes, strict: true })
-  const own = (request: Request) => findUpload(pathValue(request, 'id'), principalOf(request), uploads.stores)
+  const own = (request: Request, response: Response) =>
+    findUpload(pathValue(request, 'id'), principalOf(response), uploads.stores)
 
   router.post('/v1/uploads', json, async (request, response) => {
     const signal = signalOf(response, deps.requestTimeoutMs)
-    const principal = principalOf(request)
+    const principal = principalOf(response)
     const asked = { principal, idempotencyKey: idempotencyKeyOf(request) }
     const { upload, permission } = await presignUpload(readBody(uploadIntent, request.body), asked, uploads, signal)
     const document = await describeUpload(upload, uploads)
@@ -49,30 +49,30 @@ export function createUploadRoutes(deps: UploadRoutesDeps): Router {
       .json({ ...document, ...token, ...(permission && { upload: permission }) })
   })
   router.get('/v1/uploads/:id', async (request, response) => {
-    const upload = await own(request)
+    const upload = await own(request, response)
     await sendSettled(request, response, upload, 200, deps)
   })
   router.get('/v1/uploads/:id/events', async (request, response) => {
-    const upload = await own(request)
+    const upload = await own(request, response)
     const signal = signalOf(response, deps.maxStreamMs)
     await sendEvents(response, eventsOf(upload, uploads, signal))
   })
   router.post('/v1/uploads/:id/parts', json, async (request, response) => {
-    const upload = await own(request)
-    requireScope(principalOf(request), 'uploads:write')
+    const upload = await own(request, response)
+    requireScope(principalOf(response), 'uploads:write')
     const { numbers } = readBody(partNumbers, request.body)
     const parts = await signParts(upload, numbers, uploads, signalOf(response, deps.requestTimeoutMs))
     uncached(response).json({ parts })
   })
   router.post('/v1/uploads/:id/confirm', async (request, response) => {
-    const upload = await own(request)
-    requireScope(principalOf(request), 'uploads:write')
+    const upload = await own(request, response)
+    requireScope(principalOf(response), 'uploads:write')
     const confirmed = await confirmUpload(upload, uploads, signalOf(response, deps.requestTimeoutMs))
     await sendSettled(request, response, confirmed, 202, deps)
   })
   router.delete('/v1/uploads/:id', async (request, response) => {
-    const upload = await own(request)
-    requireScope(principalOf(request), 'uploads:write')
+    const upload = await own(request, response)
+    requireScope(principalOf(response), 'uploads:write')
     await deleteUpload(upload, uploads, signalOf(response, deps.requestTimeoutMs))
     uncached(response).status(204).end()
   })
