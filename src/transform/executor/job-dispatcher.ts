@@ -153,9 +153,11 @@ function dispatch(state: Dispatch): void {
 function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
   const placement = placementOf(state)
   const unread = headersBeingRead(state)
+  const isBackgroundFull = runsBackgroundFully(state)
   const pickBy = (costOf: typeof costOn) =>
     state.queue.pick((entry) => {
       const isBeingRead = !entry.forecast().isKnown && unread.has(entry.sourceKey)
+      if (entry.isBackground && isBackgroundFull) return undefined
       const mayTake = !isBeingRead && renderer.startedAtMs >= entry.freshAfterMs
       return mayTake ? costOf(entry, renderer, placement) : undefined
     })
@@ -166,6 +168,12 @@ function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
   state.running.set(ticket, { renderer, startedAtMs: performance.now(), costMs })
   void runTicket(state, ticket, renderer)
   return true
+}
+
+/** One renderer, where there are several, is always there for what somebody waits for. */
+function runsBackgroundFully({ running, config }: Dispatch): boolean {
+  const background = [...running.keys()].filter((ticket) => ticket.isBackground)
+  return background.length >= Math.max(1, config.renderers - 1)
 }
 
 /** Originals whose header a renderer is about to tell: other jobs for them wait for that, and are then placed well. */

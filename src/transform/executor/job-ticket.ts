@@ -22,6 +22,7 @@ export type Job<Value> = {
   readonly sourceName: string
   /** Bytes it holds while it waits. */
   readonly bytes: number
+  readonly isBackground?: boolean
   /** Asked again when more is known of the original. */
   readonly forecast: () => Forecast
   /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
@@ -77,6 +78,7 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
     sourceKey: job.sourceKey,
     sourceName: job.sourceName,
     bytes: job.bytes,
+    isBackground: job.isBackground ?? false,
     queuedAtMs,
     costMs: () => forecast.coldMs,
     forecast: () => forecast,

@@ -198,7 +198,8 @@ function picturesOf({ decode, drawing }: Forecast): string[] {
   return [decode, drawing].filter((picture) => picture !== undefined)
 }
 
-function expectReply<Kind extends RendererReply['kind']>(
+/** The answer of this kind; a failure is thrown as the error that it was. */
+export function expectReply<Kind extends RendererReply['kind']>(
   kind: Kind,
   reply: RendererReply,
 ): Extract<RendererReply, { kind: Kind }> {

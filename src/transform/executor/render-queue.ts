@@ -6,6 +6,8 @@ export type QueueEntry = {
   readonly queuedAtMs: number
   /** Predicted; may become better known while it waits. */
   readonly costMs: () => number
+  /** Nobody waits for it at a screen: it comes after all that somebody waits for, and is the first to go. */
+  readonly isBackground?: boolean
 }
 
 export type QueueBounds = { readonly maxEntries: number; readonly maxBytes: number }
@@ -55,6 +57,7 @@ export function createRenderQueue<Entry extends QueueEntry>(options: {
       }
       if (!best) return undefined
       remove(best.entry)
+      if (best.entry.isBackground) return best.entry
       currentTurn = best.turn
       turns.set(best.entry.sourceName, best.turn + best.costMs)
       return best.entry
@@ -64,13 +67,17 @@ export function createRenderQueue<Entry extends QueueEntry>(options: {
 }
 
 /** Equal ones keep the order in which they came. */
-function isBefore(a: Candidate<unknown>, b: Candidate<unknown>): boolean {
+function isBefore(a: Candidate<QueueEntry>, b: Candidate<QueueEntry>): boolean {
+  const isBehind = b.entry.isBackground ?? false
+  if ((a.entry.isBackground ?? false) !== isBehind) return isBehind
   return a.turn === b.turn ? a.rank < b.rank : a.turn < b.turn
 }
 
 function findExcess<Entry extends QueueEntry>(entries: readonly Entry[], bounds: QueueBounds): Entry | undefined {
   const bytes = sum(entries, (entry) => entry.bytes)
   if (entries.length <= bounds.maxEntries && bytes <= bounds.maxBytes) return undefined
+  const background = entries.findLast((entry) => entry.isBackground)
+  if (background) return background
   const weigh = entries.length > bounds.maxEntries ? () => 1 : (entry: Entry) => entry.bytes
   const weights = new Map<string, number>()
   for (const entry of entries) weights.set(entry.sourceName, (weights.get(entry.sourceName) ?? 0) + weigh(entry))
@@ -85,10 +92,11 @@ function findExcess<Entry extends QueueEntry>(entries: readonly Entry[], bounds:
  * of each other source as fairness gives to that in the meantime. Pure.
  */
 export function workBefore<Entry extends QueueEntry>(
-  entries: readonly Entry[],
+  waiting: readonly Entry[],
   entry: Entry,
   agingRate: number,
 ): number {
+  const entries = entry.isBackground ? waiting : waiting.filter((other) => !other.isBackground)
   const rankOf = (other: Entry): number => other.costMs() + other.queuedAtMs * agingRate
   const rank = rankOf(entry)
   const own = sum(entries, (other) =>

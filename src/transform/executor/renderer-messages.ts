@@ -1,6 +1,8 @@
 import type { AppError, ErrorCode, ErrorDetails } from '../../errors.ts'
+import type { ImageFacts } from '../image/image-facts.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
+import type { ExamineLimits } from './examine-image.ts'
 import type { Sharing } from './execute-plan.ts'
 
 /** What a renderer is told once, on its command line (as JSON); nothing in it is secret. */
@@ -13,7 +15,7 @@ export type RendererSettings = {
 }
 
 /**
- * Front to renderer. A job is `recall`, `probe` or `probeFile`, then `plan` or `drop`; an original that is recalled does not cross
+ * Front to renderer. A job is `recall`, `probe` or `probeFile`, then `plan`, `examine` or `drop`; an original that is recalled does not cross
  * again. `forget` drops the job, and its original too: it has turned out not to be what it was taken for.
  */
 export type RendererRequest =
@@ -22,6 +24,8 @@ export type RendererRequest =
   | { readonly kind: 'probeFile'; readonly sourceKey: string; readonly heldPath: string; readonly byteLength: number }
   /** `isShared`: more variants of this original are expected, keep what they can start from. */
   | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly isShared: boolean }
+  /** Instead of `plan`, for an upload. */
+  | { readonly kind: 'examine'; readonly limits: Omit<ExamineLimits, 'timeoutSeconds'> }
   | { readonly kind: 'drop' }
   | { readonly kind: 'forget'; readonly sourceKey: string }
 
@@ -55,6 +59,7 @@ export type RendererReply =
       readonly renderMs: number
       readonly rssBytes: number
     }
+  | { readonly kind: 'examined'; readonly facts: ImageFacts; readonly preview: Uint8Array; readonly rssBytes: number }
   | { readonly kind: 'failed'; readonly failure: RendererFailure; readonly rssBytes: number }
 
 /** An AppError as it crosses the process border; causes stay in the renderer but for their first line, for the log. */

@@ -2,11 +2,14 @@ import type { RenderConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
+import type { ExaminedImage } from './examine-image.ts'
 import { executorLimits } from './executor-limits.ts'
 import { forecastPlan, forecastUnknown, kindOf } from './forecast-job.ts'
 import { createJobDispatcher } from './job-dispatcher.ts'
 import { byteLengthOf, heldBytesOf } from './job-original.ts'
 import type { Forecast, Job } from './job-ticket.ts'
+import type { ExamineJob } from './perform-examine.ts'
+import { submitExamine, submitProbe } from './perform-examine.ts'
 import type { PerformDeps, RenderedImage, RenderJob } from './perform-render.ts'
 import { performProbe, performRender } from './perform-render.ts'
 import { createCostCorrection } from './predict-cost.ts'
@@ -39,6 +42,10 @@ export interface RendererPool {
   render(job: RenderJob, signal: AbortSignal): Promise<RenderedImage>
   /** Reads the header only. Throws as `render`. */
   probe(job: Omit<RenderJob, 'planFor'>, signal: AbortSignal): Promise<ImageMetadata>
+  /** Decodes all of an upload, behind all renders; what it throws besides is that of `examineImage`. */
+  examine(job: ExamineJob, signal: AbortSignal): Promise<ExaminedImage>
+  /** Reads the header of an upload from its first bytes. */
+  probeHeader(job: { readonly key: string; readonly bytes: Buffer }, signal: AbortSignal): Promise<ImageMetadata>
   stats(): RendererPoolStats
   /** Refuses new jobs, lets admitted ones end (until the signal fires, at most one deadline), ends all renderers. */
   close(signal?: AbortSignal): Promise<void>
@@ -101,6 +108,8 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
       const forecast = () => forecastUnknown(0)
       return submit({ ...describe(job), forecast, perform: (renderer) => performProbe(job, renderer, deps) }, signal)
     },
+    examine: (job, signal) => submitExamine(job, signal, submit),
+    probeHeader: (job, signal) => submitProbe(job, signal, submit),
     stats() {
       const { ready, pids } = slots.counts()
       const { size } = refusedSources

@@ -1,5 +1,6 @@
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
+import { examineImage } from './examine-image.ts'
 import { executePlan } from './execute-plan.ts'
 import type { KeptPictures } from './kept-pictures.ts'
 import { createKeptPictures } from './kept-pictures.ts'
@@ -46,6 +47,13 @@ export function createJobRunner(settings: RendererSettings) {
         job = undefined
         if (!current) throw new Error('a plan came without an original')
         return renderReply(current, request, kept)
+      }
+      case 'examine': {
+        const current = job
+        job = undefined
+        if (!current) throw new Error('limits came without an original')
+        const examined = await examineImage(current.bytes, { ...settings, ...request.limits })
+        return { kind: 'examined', ...examined, rssBytes: process.memoryUsage.rss() }
       }
       case 'drop':
         job = undefined

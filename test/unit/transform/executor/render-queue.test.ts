@@ -41,6 +41,17 @@ describe('order', () => {
     expect(drain(entries)).toEqual(want)
   })
 
+  test('what nobody waits for comes last, takes no turns, delays nobody and is the first to go', () => {
+    const background = { ...entry('upload', 1, 0, 'uploads'), isBackground: true }
+    const waiting = [background, entry('photo', 900), entry('other', 500, 0, 'b')]
+    expect(drain(waiting)).toEqual(['other', 'photo', 'upload'])
+    expect(workBefore(waiting, waiting[1]!, agingRate)).toBe(500)
+    expect(workBefore(waiting, background, agingRate)).toBe(2)
+    const queue = createRenderQueue<Entry>({ agingRate })
+    for (const each of waiting) queue.push(each)
+    expect(queue.excess({ maxEntries: 2, maxBytes: 100 })?.name).toBe('upload')
+  })
+
   test('a large job is not starved by small ones that never cease', () => {
     const queue = createRenderQueue<Entry>({ agingRate })
     queue.push(entry('large', 2000))
