@@ -95,6 +95,19 @@ describe('the disk target and its door', () => {
     expect(await codeOf(send(signed, bytes, { url }))).toBe('signature_invalid')
   })
 
+  test('a checksum may be written in capitals', async () => {
+    const signed = await sign({ sha256: sha256Of(bytes).toUpperCase() })
+    expect((await send(signed, bytes)).status).toBe(200)
+  })
+
+  test('a reader that leaves in the middle gets the reason', async () => {
+    const key = newKey('objects')
+    await disk.target.write(key, Buffer.alloc(40 << 20), 'image/jpeg', patient())
+    const leaving = new AbortController()
+    setTimeout(() => leaving.abort(new Error('left')), 1)
+    await expect(disk.target.read(key, { maxBytes: 1e9 }, leaving.signal)).rejects.toThrow('left')
+  })
+
   test('a permission that expires while its bytes come is good to the end', async () => {
     const signed = await sign({ expiresInSeconds: 1 })
     const { socket, answer } = await beginPut(signed)

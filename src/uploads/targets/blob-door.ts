@@ -77,6 +77,6 @@ function faultOf(received: ReceivedFile, permission: BlobPermission): AppError |
       detail: `Expected ${permission.byteLength} bytes, got ${received.byteLength}.`,
     })
   }
-  const isOther = permission.sha256 !== undefined && permission.sha256 !== received.sha256
+  const isOther = permission.sha256 !== undefined && permission.sha256.toLowerCase() !== received.sha256
   return isOther ? new AppError('checksum_mismatch') : undefined
 }

@@ -33,7 +33,7 @@ describe('a form that streams', () => {
   test('that is given up tells its reader, even one that does not read', async () => {
     const leaving = new AbortController()
     const body = async function* () {
-      yield head
+      yield Buffer.concat([head, Buffer.alloc(1000)])
       await new Promise(() => undefined)
     }
     let told: unknown
