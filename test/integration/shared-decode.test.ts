@@ -87,3 +87,13 @@ test('after the time that pictures are kept, the original is sent and decoded ag
   await render(pool, 400, avif)
   expect(pool.stats().events).toMatchObject({ shared_built, original_recalled, shared_drawing_hit: 0 })
 }, 30_000)
+
+test('a decode that only one drawing starts from is not kept, its drawing is', async () => {
+  const pool = await startPool({ renderers: 1 })
+  await Promise.all([320, 1024].flatMap((width) => [avif, webp].map((output) => render(pool, width, output))))
+  expect(pool.stats().events).toMatchObject({ shared_built: 0, shared_drawing_hit: 2, original_recalled: 3 })
+  // Until a second one is asked for, within the time that pictures are kept.
+  await render(pool, 330)
+  await render(pool, 340)
+  expect(pool.stats().events).toMatchObject({ shared_built: 1, shared_decode_hit: 1 })
+})

@@ -19,6 +19,9 @@ import { sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
 /** Where the pixels came from: straight from the original, or by way of pictures that several variants share. */
 export type Sharing = 'none' | 'built' | 'decoded' | 'drawn'
 
+/** What is worth keeping while a plan is carried out: the finished drawing, and the decode that it starts from. */
+export type Keep = { readonly decode: boolean; readonly drawing: boolean }
+
 /** An encoded picture; `width` and `height` are those of one frame. */
 export type ExecutedPlan = {
   readonly body: Buffer
@@ -32,15 +35,20 @@ export type ExecutedPlan = {
 export type SharedPictures = {
   readonly get: (name: string) => Raster | undefined
   readonly keep: (name: string, raster: Raster) => void
-  /** Whether more variants are expected, so that making a picture to keep pays. */
-  readonly isBuilding: boolean
+  /** Which pictures more variants are expected to want, so that making them pays. */
+  readonly building: Keep
   readonly maxBytes: number
 }
 
 type RenderPlan = Extract<TransformPlan, { kind: 'render' }>
 type Original = { readonly bytes: Buffer; readonly metadata: ImageMetadata; readonly shared: SharedPictures }
 
-const nothingShared: SharedPictures = { get: () => undefined, keep: () => undefined, isBuilding: false, maxBytes: 0 }
+const nothingShared: SharedPictures = {
+  get: () => undefined,
+  keep: () => undefined,
+  building: { decode: false, drawing: false },
+  maxBytes: 0,
+}
 
 /**
  * Carries out a plan on the bytes of an original. Every metadata block of the original (EXIF, GPS, XMP, IPTC) is gone from
@@ -89,7 +97,7 @@ async function drawShared(original: Original, plan: RenderPlan, limits: DecodeLi
   const kept = name === undefined ? undefined : shared.get(name)
   if (kept) return { source: rasterSource(kept), sharing: 'drawn' }
   const drawing = await draw(original, plan, limits)
-  if (name === undefined || !shared.isBuilding) return drawing
+  if (name === undefined || !shared.building.drawing) return drawing
   const raster = await renderRaster(drawing.source.open(), drawing.source.size, 1)
   shared.keep(name, raster)
   return { ...drawing, source: rasterSource(raster) }
@@ -115,7 +123,7 @@ async function openShared(original: Original, plan: RenderPlan, limits: DecodeLi
   const decode = sharedDecodeOf(metadata, plan, shared.maxBytes)
   const kept = decode && shared.get(decode.name)
   const built =
-    decode && !kept && shared.isBuilding ? await decodeShared(original, plan.input, decode, limits) : undefined
+    decode && !kept && shared.building.decode ? await decodeShared(original, plan.input, decode, limits) : undefined
   if (decode && built) shared.keep(decode.name, built)
   const raster = kept ?? built
   if (!raster) return { source: await openOriginal(bytes, metadata, plan.input, limits), sharing: 'none' }

@@ -3,7 +3,7 @@ import type { InputFormat, OutputFormat } from '../image/formats.ts'
 import { inputContentTypes, outputFormats } from '../image/formats.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
-import type { Sharing } from './execute-plan.ts'
+import type { Keep, Sharing } from './execute-plan.ts'
 import { kindOf, forecastPlan, pictureOf } from './forecast-job.ts'
 import type { JobOriginal } from './job-original.ts'
 import { bytesOf } from './job-original.ts'
@@ -135,9 +135,11 @@ async function askForPlan(
   const { memory, warmRenderers, correction, sharedBytes, onEvent } = deps
   const { sourceKey } = job
   const forecast = forecastPlan({ sourceKey, metadata }, plan, { factor: 1, sharedBytes })
-  const isShared = isWorthSharing(sourceKey, metadata, memory)
+  const keep = worthKeeping(sourceKey, { metadata, forecast }, memory)
+  // Noted before it was known who else wants it.
+  if (forecast.decode !== undefined && !keep.decode) warmRenderers.forget(renderer, forecast.decode)
   try {
-    const reply = expectReply('rendered', await renderer.ask({ kind: 'plan', plan, isShared }))
+    const reply = expectReply('rendered', await renderer.ask({ kind: 'plan', plan, keep }))
     const event = sharingEvents[reply.sharing]
     if (event) onEvent(event)
     correction.learn(kindOf(metadata, plan), predictedMs(forecast, reply.sharing), reply.renderMs)
@@ -187,6 +189,17 @@ function learnHeader(
   const isNew = memory.metadataOf(sourceKey) === undefined
   memory.learn(sourceKey, metadata)
   if (isNew) onHeaderRead(sourceKey)
+}
+
+/** A decode that only one drawing starts from is not worth its memory: that of 16 megapixels costs more than it takes from a file. */
+function worthKeeping(
+  sourceKey: string,
+  { metadata, forecast }: { readonly metadata: ImageMetadata; readonly forecast: Forecast },
+  memory: SourceMemory,
+): Keep {
+  const drawing = isWorthSharing(sourceKey, metadata, memory)
+  const isWanted = forecast.decode !== undefined && memory.isDecodeShared(sourceKey, forecast.decode)
+  return { drawing, decode: drawing && (isWanted || metadata.format === 'heic') }
 }
 
 /** A HEIC takes longer to decode than all else, and its pixels are there anyway. */

@@ -3,7 +3,7 @@ import type { ImageFacts } from '../image/image-facts.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import type { ExamineLimits } from './examine-image.ts'
-import type { Sharing } from './execute-plan.ts'
+import type { Keep, Sharing } from './execute-plan.ts'
 
 /** What a renderer is told once, on its command line (as JSON); nothing in it is secret. */
 export type RendererSettings = {
@@ -22,8 +22,8 @@ export type RendererRequest =
   | { readonly kind: 'recall'; readonly sourceKey: string }
   | { readonly kind: 'probe'; readonly sourceKey: string; readonly original: Buffer }
   | { readonly kind: 'probeFile'; readonly sourceKey: string; readonly heldPath: string; readonly byteLength: number }
-  /** `isShared`: more variants of this original are expected, keep what they can start from. */
-  | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly isShared: boolean }
+  /** `keep`: what further variants of this original are expected to start from. */
+  | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly keep: Keep }
   /** Instead of `plan`, for an upload. */
   | { readonly kind: 'examine'; readonly limits: Omit<ExamineLimits, 'timeoutSeconds'> }
   | { readonly kind: 'drop' }

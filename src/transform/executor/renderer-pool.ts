@@ -147,6 +147,7 @@ function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'
   return { sourceKey, sourceName, bytes: heldBytesOf(original) }
 }
 
+/** Notes what the job wants of its original, too. */
 function forecastOf(job: RenderJob, { memory, correction, sharedBytes }: PerformDeps): Forecast {
   const { sourceKey, original } = job
   const metadata = memory.metadataOf(sourceKey)
@@ -154,7 +155,9 @@ function forecastOf(job: RenderJob, { memory, correction, sharedBytes }: Perform
   try {
     const plan = job.planFor(metadata)
     const factor = correction.factor(kindOf(metadata, plan))
-    return forecastPlan({ sourceKey, metadata }, plan, { factor, sharedBytes })
+    const forecast = forecastPlan({ sourceKey, metadata }, plan, { factor, sharedBytes })
+    if (forecast.decode !== undefined) memory.wantDecode(sourceKey, forecast.decode, forecast.drawing ?? job)
+    return forecast
   } catch {
     // It will fail as soon as it is performed, which costs next to nothing.
     return { ...forecastUnknown(0), isKnown: true }

@@ -1,6 +1,7 @@
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import { examineImage } from './examine-image.ts'
+import type { Keep } from './execute-plan.ts'
 import { executePlan } from './execute-plan.ts'
 import type { KeptPictures } from './kept-pictures.ts'
 import { createKeptPictures } from './kept-pictures.ts'
@@ -81,7 +82,7 @@ function createKept(settings: RendererSettings): Kept {
 
 async function renderReply(
   job: Job,
-  { plan, isShared }: { readonly plan: TransformPlan; readonly isShared: boolean },
+  { plan, keep }: { readonly plan: TransformPlan; readonly keep: Keep },
   { settings, originals, rasters }: Kept,
 ): Promise<RendererReply> {
   const { bytes, metadata, sourceKey } = job
@@ -89,7 +90,7 @@ async function renderReply(
   const shared = {
     get: (name: string) => rasters.get(sourceKey, name),
     keep: (name: string, raster: Raster) => rasters.keep(sourceKey, name, raster, raster.pixels.length),
-    isBuilding: isShared,
+    building: keep,
     maxBytes: settings.sharedBytes * (1 - originalShare),
   }
   try {

@@ -40,7 +40,7 @@ function remember(isBuilding = true): SharedPictures & { readonly names: string[
   const names: string[] = []
   return {
     names,
-    isBuilding,
+    building: { decode: isBuilding, drawing: isBuilding },
     maxBytes,
     get: (name) => kept.get(name),
     keep: (name, raster) => {
@@ -177,7 +177,7 @@ describe('what is built and when', () => {
     expect(lone.names).toEqual([])
     const shared = remember()
     expect(await executePlan(bytes, metadata, plan, { ...limits, shared })).toMatchObject({ sharing: 'built' })
-    const later = { ...shared, isBuilding: false }
+    const later = { ...shared, building: { decode: false, drawing: false } }
     expect(await executePlan(bytes, metadata, plan, { ...limits, shared: later })).toMatchObject({ sharing: 'drawn' })
     const other = planOf(metadata, [{ op: 'resize', width: 220, height: 165 }], { output: webp })
     expect(await executePlan(bytes, metadata, other, { ...limits, shared: later })).toMatchObject({
