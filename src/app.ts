@@ -6,24 +6,35 @@ import { createDiskTier } from './cache/disk-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache, type ResultCache } from './cache/result-cache.ts'
-import type { Config } from './config/config.ts'
+import type { Config, UploadsConfig } from './config/config.ts'
+import { databaseFileOf } from './config/database-file.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
 import { openDiskIndex } from './db/disk-index.ts'
+import { openStores } from './db/open-stores.ts'
 import { wireDelivery } from './delivery/wire-delivery.ts'
+import { createApi } from './http/create-api.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer } from './http/create-server.ts'
 import { closeServer, listen, originOf, trackConnections } from './http/listen.ts'
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordHot } from './http/record-answer.ts'
+import { createJobQueue } from './jobs/create-job-queue.ts'
+import { createModerate } from './moderation/create-moderator.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
-import { createMetrics, type Samples } from './observability/metrics.ts'
+import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
+import { parseBlocks } from './sources/address-guard.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources } from './sources/create-sources.ts'
+import { fetchFrom } from './sources/fetch-from.ts'
+import { createGuardedClient } from './sources/guarded-client.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
+import { createUploads, openServerSecrets, urlKeys } from './uploads/create-uploads.ts'
+import { createUploadTarget } from './uploads/targets/create-upload-target.ts'
+import type { UploadDeps } from './uploads/upload-deps.ts'
 
 export type App = {
   /** Starts listening; resolves to the origin under which clients on this machine reach it. */
@@ -44,6 +55,9 @@ export type AppOptions = {
 const originalReadTimeoutMs = 5000
 const maxPendingOriginalBytes = 128 * 1024 * 1024
 
+// To one host, for imports and webhooks.
+const outgoingConnections = 8
+
 /** What an operator should look at; the rest is only counted. */
 const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
   'address_refused',
@@ -53,7 +67,7 @@ const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
 ])
 
 /** The parts list: configuration in, wired parts out. Implementations are chosen here and nowhere else. */
-export function createApp(config: Config, options: AppOptions = {}): App {
+export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
   const logger = options.logger ?? createLogger({ level: config.log.level })
   const rendererPool = createRendererPool({
     config: config.render,
@@ -62,21 +76,32 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   })
   const caches = openCaches(config, logger, (event) => metrics.event('cache', event))
   const via = `halftone-${randomBytes(6).toString('hex')}`
-  const sources = createSources(config.sources, {
-    store: caches.originals,
-    fetching: config.fetching,
+  const metrics = createMetrics(() => samplesOf(config, rendererPool, caches))
+  const network: Network = {
     ownHosts: ownHostsOf(config),
     via,
-    onEvent: (event, source, fields) => {
+    resolveHost: options.resolveHost ?? createHostResolver(),
+  }
+  let origin = ''
+  const writing =
+    config.uploads &&
+    (await openUploads(config, config.uploads, {
+      ...{ rendererPool, logger, metrics, network },
+      origin: () => config.server.publicUrl ?? origin,
+    }))
+  const signer = writing?.signer ?? createUrlSigner(config.signing)
+  const sourceDeps = {
+    ...network,
+    store: caches.originals,
+    fetching: config.fetching,
+    onEvent: (event: SourceEvent, source: string, fields: Readonly<Record<string, string>>) => {
       metrics.event('sources', event)
       if (loudSourceEvents.has(event)) logger.warn(`source_${event}`, { source, ...fields })
     },
-    resolveHost: options.resolveHost ?? createHostResolver(),
-  })
-  const metrics = createMetrics(() => samplesOf(config, rendererPool, caches))
+  }
+  const sources = createSources(config.sources, sourceDeps, writing?.uploads.source)
   const { deliverImage, hotLane } = wireDelivery(config, {
-    ...{ sources, rendererPool, logger, metrics },
-    signer: createUrlSigner(config.signing),
+    ...{ sources, signer, rendererPool, logger, metrics },
     resultCache: caches.resultCache,
     peekResult: (key) => caches.memory.peek(key),
   })
@@ -108,6 +133,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
           presets: Object.keys(config.presets),
         }),
       }),
+      ...(writing?.api ?? []),
     ],
     pageDeps,
   )
@@ -134,6 +160,7 @@ export function createApp(config: Config, options: AppOptions = {}): App {
   async function closeParts(): Promise<void> {
     logger.info('closing')
     await closeServer(server, config.server.shutdownTimeoutMs, connections)
+    await writing?.close()
     await rendererPool.close()
     await caches.resultCache.close()
     await sources.close()
@@ -151,7 +178,9 @@ export function createApp(config: Config, options: AppOptions = {}): App {
         const { port } = await listen(server, config.server)
         logger.info('listening', { host, port })
         logger.flush()
-        return originOf(host, port)
+        origin = originOf(host, port)
+        writing?.uploads.start()
+        return origin
       } catch (error) {
         // Nobody will close an app that never ran, and its renderers would keep the process alive.
         await (closing ??= closeParts())
@@ -159,6 +188,76 @@ export function createApp(config: Config, options: AppOptions = {}): App {
       }
     },
     close: () => (closing ??= closeParts()),
+  }
+}
+
+/** How this process reaches others, and how they know it. */
+type Network = { readonly ownHosts: readonly string[]; readonly via: string; readonly resolveHost: ResolveHost }
+
+/** The write path with everything it stands on: database, queue, target, moderators, the door to the network. */
+async function openUploads(
+  config: Config,
+  settings: UploadsConfig,
+  parts: {
+    readonly rendererPool: RendererPool
+    readonly logger: Logger
+    readonly metrics: Metrics
+    readonly network: Network
+    readonly origin: () => string
+  },
+) {
+  const { rendererPool, logger, metrics, network, origin } = parts
+  const stores = await openStores({ file: databaseFileOf(config) })
+  const secrets = await openServerSecrets(stores)
+  const signer = createUrlSigner(urlKeys(config, secrets))
+  const log: UploadDeps['log'] = (level, event, fields) => logger[level](event, { ...fields })
+  const created = createUploadTarget(settings.target, {
+    ...{ publicOrigin: origin, now: Date.now },
+    secret: Buffer.from(secrets.of('blob-permissions')).toString('hex'),
+    timeoutMs: settings.targetTimeoutMs,
+  })
+  const client = createGuardedClient({
+    ...{ limits: settings.outgoing.limits, connections: outgoingConnections },
+    allowed: parseBlocks(settings.outgoing.allowAddresses),
+    ...{ ...network, ownHosts: new Set(network.ownHosts) },
+    onRefused: () => metrics.event('uploads', 'address_refused'),
+  })
+  const uploads = createUploads(settings, {
+    ...{ stores, secrets, origin, log },
+    target: created.target,
+    queue: createJobQueue({
+      table: stores.jobs,
+      config: settings,
+      drainMs: config.server.shutdownTimeoutMs,
+      log: logger,
+    }),
+    examiner: rendererPool,
+    maxFrames: config.render.maxFrames,
+    moderate: createModerate([], settings.moderation, (moderator, error) =>
+      logger.warn('moderator_failed', { moderator, error: String(error) }),
+    ),
+    sign: (target, options) => signer.sign(target, { ...options, scheme: 'native' }),
+    policy: {
+      variants: { kind: 'exact' },
+      staleWhileRevalidateSeconds: 0,
+      maxBytes: Math.max(...Object.values(settings.projects).map((project) => project.maxBytes)),
+    },
+    count: (event) => metrics.event('uploads', event),
+    now: Date.now,
+  })
+  const api = createApi({
+    ...{ auth: config.auth, uploads, secretOf: (purpose: string) => secrets.of(purpose) },
+    door: created.kind === 'disk' ? created.target.door : undefined,
+    fetchOriginal: fetchFrom(client),
+    requestTimeoutMs: config.server.requestTimeoutMs,
+    onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
+  })
+  return {
+    ...{ uploads, signer, api },
+    async close() {
+      await uploads.close()
+      await client.close()
+    },
   }
 }
 

@@ -35,7 +35,7 @@ export function addServeCommand(program: Command): void {
 async function serve(config: Config): Promise<void> {
   prepareDataDirectory(config.dataDir)
   const samples = listSamples(config)
-  const app = createApp(config, { samples })
+  const app = await createApp(config, { samples })
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })

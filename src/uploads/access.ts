@@ -13,11 +13,13 @@ export function mayDo(principal: Principal, scope: Scope): boolean {
 export function requireScope(principal: Principal, scope: Scope): void {
   if (mayDo(principal, scope)) return
   if (principal.kind === 'anonymous') throw new AppError('unauthenticated')
-  throw new AppError('scope_required', { detail: `These credentials lack the scope ${scope}.` })
+  throw new AppError('scope_required', { detail: `These credentials lack the scope ${scope}.`, details: { scope } })
 }
 
 /** Another owner's things are not there. */
 export function isTheirs(principal: Principal, record: Owner): boolean {
+  // Whoever shares an address with the owner is not the owner; a token says which upload was theirs.
+  if (principal.kind === 'anonymous' && principal.uploadId === undefined) return false
   if (principal.project !== record.project) return false
   return principal.owner === record.owner || mayDo(principal, 'owners:any')
 }
@@ -35,7 +37,7 @@ export async function findUpload(id: string, principal: Principal, stores: Store
 /** An image of the caller's that is not deleted. Throws `not_found`. */
 export async function findImage(id: string, principal: Principal, stores: Stores): Promise<ImageRecord> {
   const image = isId('img', id) ? await stores.images.find(id) : undefined
-  if (!image || image.state === 'deleted' || !isTheirs(principal, image)) {
+  if (!image || image.state === 'deleted' || principal.kind === 'anonymous' || !isTheirs(principal, image)) {
     throw new AppError('not_found', { detail: 'There is no such image.' })
   }
   return image

@@ -35,7 +35,7 @@ export async function startHalftone(
     level: 'debug',
     destination: { write: (line) => void logLines.push(JSON.parse(line) as Record<string, unknown>) },
   })
-  const app = createApp(loaded.config, { ...options, logger, samples: listSamples(loaded.config) })
+  const app = await createApp(loaded.config, { ...options, logger, samples: listSamples(loaded.config) })
   const origin = await app.listen()
   return {
     origin,
