@@ -13,8 +13,9 @@ import { createChangeMark, createSqliteDialect, sqliteTables } from './sqlite-di
 import type { Stores } from './stores.ts'
 import { createUploadStore } from './upload-store.ts'
 
-/** Longer than for the cache's index: a write that is given up here is an upload lost. Transactions take milliseconds. */
-const busyTimeoutMs = 5000
+/** For switching the file to WAL, which another process may be doing; every later wait is the dialect's, and blocks nothing. */
+const openTimeoutMs = 5000
+const busyTimeoutMs = 5
 
 export type StoresOptions = {
   /** Made where there is none; `:memory:` for one that is gone on close. */
@@ -40,8 +41,9 @@ export async function migrateStores(options: StoresOptions): Promise<MigrationRe
 async function openMigrated(options: StoresOptions): Promise<{ stores: Stores; report: MigrationReport }> {
   const { file, now = Date.now, onQuery } = options
   // What a client was told is confirmed has to survive a power cut as well: every commit waits for the disk.
-  const database = openDatabase(file, { busyTimeoutMs, isDurable: true })
+  const database = openDatabase(file, { busyTimeoutMs: openTimeoutMs, isDurable: true })
   try {
+    database.pragma(`busy_timeout = ${busyTimeoutMs}`)
     const changeMark = createChangeMark(database)
     const db = new Kysely<Schema>({
       dialect: createSqliteDialect(database, changeMark.bump),

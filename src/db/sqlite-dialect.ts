@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   CompiledQuery,
   SqliteAdapter,
@@ -14,6 +15,10 @@ import type { TableDialect } from './table-dialect.ts'
 /** Prepared statements that are kept; the stores have fewer different ones, but for lists of changing length. */
 const keptStatements = 300
 
+/** How long a write waits for another process; one that is given up is an upload lost. Transactions take milliseconds. */
+const lockWaitMs = 5000
+const longestPauseMs = 20
+
 /** STRICT: SQLite would otherwise store a text in a number's place without a word. */
 export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'strict' }
 
@@ -25,7 +30,14 @@ export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'st
 export function createSqliteDialect(database: SqliteDatabase, onWrite: () => void): Dialect {
   return {
     createDriver() {
-      const driver = new SqliteDriver({ database: keepStatements(database, onWrite) })
+      const driver = new SqliteDriver({
+        database: keepStatements(database, onWrite),
+        onCreateConnection: (connection) => {
+          const execute = connection.executeQuery.bind(connection)
+          connection.executeQuery = (query) => untilFree(() => execute(query))
+          return Promise.resolve()
+        },
+      })
       driver.beginTransaction = async (connection) => {
         await connection.executeQuery(CompiledQuery.raw('begin immediate'))
       }
@@ -35,6 +47,26 @@ export function createSqliteDialect(database: SqliteDatabase, onWrite: () => voi
     createAdapter: () => new TransactionalAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
+}
+
+/**
+ * SQLite's own waiting blocks the whole process, and for good when the lock is held by another connection of it. A statement that found
+ * the database busy did nothing, and inside a transaction none does, so it is simply tried again.
+ */
+async function untilFree<T>(work: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + lockWaitMs
+  for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > untilMs) throw error
+      await sleep(pauseMs)
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
 }
 
 /** Kysely is careful where SQLite is not: CREATE TABLE does roll back. */
