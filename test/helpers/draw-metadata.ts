@@ -22,23 +22,24 @@ export function drawBase(width = 64, height = 48, alpha = false): Sharp {
 
 type Field = readonly [tag: number, type: 1 | 2 | 3 | 4 | 5 | 7, value: Buffer | number]
 
+const text = (value: string): Buffer => Buffer.from(`${value}\0`, 'latin1')
+const gps: readonly Field[] = [
+  [1, 2, text('N')],
+  [2, 5, rationals(48, 11, 54)],
+  [27, 7, Buffer.from(`ASCII\0\0\0${planted.place}`)],
+]
+const photo: readonly Field[] = [
+  [0x9003, 2, text('2024:05:06 07:08:09')],
+  [0x9011, 2, text('+02:00')],
+  [0x927c, 7, Buffer.from(`MAKER ${planted.serial}`)],
+  [0xa430, 2, text(planted.owner)],
+  [0xa431, 2, text(planted.serial)],
+  [0xa434, 2, text('Lens\u0007 24mm')],
+]
+
 /** An EXIF block with orientation, camera, GPS, serial number, owner, maker notes and a thumbnail. */
 export async function drawExif(orientation = 6): Promise<Buffer> {
   const thumbnail = await drawBase(32, 24).jpeg().toBuffer()
-  const text = (value: string): Buffer => Buffer.from(`${value}\0`, 'latin1')
-  const gps: Field[] = [
-    [1, 2, text('N')],
-    [2, 5, rationals(48, 11, 54)],
-    [27, 7, Buffer.from(`ASCII\0\0\0${planted.place}`)],
-  ]
-  const photo: Field[] = [
-    [0x9003, 2, text('2024:05:06 07:08:09')],
-    [0x9011, 2, text('+02:00')],
-    [0x927c, 7, Buffer.from(`MAKER ${planted.serial}`)],
-    [0xa430, 2, text(planted.owner)],
-    [0xa431, 2, text(planted.serial)],
-    [0xa434, 2, text('Lens\u0007 24mm')],
-  ]
   const image = (photoAt: number, gpsAt: number): Field[] => [
     [0x010f, 2, text('Maker\r\nand Sons')],
     [0x0110, 2, text('Model X')],
@@ -63,6 +64,36 @@ export async function drawExif(orientation = 6): Promise<Buffer> {
     directory(gps, gpsAt, 0),
     directory(small(thumbnailAt), smallAt, 0),
     thumbnail,
+  ])
+}
+
+/** A grey TIFF of 8 x 4 px with the same directories, and its pixels last. */
+export function drawTiffFile(orientation = 6): Buffer {
+  const pixels = Buffer.from(Array.from({ length: 32 }, (_, index) => index * 8))
+  const image = (photoAt: number, gpsAt: number, pixelsAt: number): Field[] => [
+    [256, 3, 8],
+    [257, 3, 4],
+    [258, 3, 8],
+    [259, 3, 1],
+    [262, 3, 1],
+    [273, 4, pixelsAt],
+    [274, 3, orientation],
+    [277, 3, 1],
+    [278, 3, 4],
+    [279, 4, pixels.length],
+    [0x013b, 2, text(planted.owner)],
+    [0x8769, 4, photoAt],
+    [0x8825, 4, gpsAt],
+  ]
+  const photoAt = 8 + directory(image(0, 0, 0), 0, 0).length
+  const gpsAt = photoAt + directory(photo, 0, 0).length
+  const pixelsAt = gpsAt + directory(gps, 0, 0).length
+  return Buffer.concat([
+    Buffer.from([0x49, 0x49, 0x2a, 0, 8, 0, 0, 0]),
+    directory(image(photoAt, gpsAt, pixelsAt), 8, 0),
+    directory(photo, photoAt, 0),
+    directory(gps, gpsAt, 0),
+    pixels,
   ])
 }
 

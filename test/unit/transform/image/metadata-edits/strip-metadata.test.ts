@@ -10,6 +10,7 @@ import { stripMetadata } from '../../../../../src/transform/image/metadata-edits
 import {
   drawBase,
   drawExif,
+  drawTiffFile,
   drawZip,
   insertChunks,
   jpegSegment,
@@ -134,6 +135,7 @@ const samples: Readonly<Record<string, () => Promise<Sample>>> = {
   'an animated WebP': async () => ({ format: 'webp', bytes: await drawWebp(true), orientation: 6, hasIcc: false }),
   'an animated GIF': async () => ({ format: 'gif', bytes: await drawGif(), orientation: 1, hasIcc: false }),
   'a TIFF': async () => ({ format: 'tiff', bytes: await drawTiff(), orientation: 6, hasIcc: true }),
+  'a TIFF with EXIF': () => Promise.resolve({ format: 'tiff', bytes: drawTiffFile(), orientation: 6, hasIcc: false }),
   'an AVIF': async () => ({ format: 'avif', bytes: await drawAvif(), orientation: 1, hasIcc: true }),
 }
 
