@@ -57,16 +57,25 @@ export function createLogger(options: { level: string; destination?: Destination
 type Lines = LineBlocks & { flushSync(): void }
 
 function blocksToStdout(): Lines {
-  const stdout = pino.destination({ dest: 1, sync: false, maxLength: maxHeldBytes })
+  // pino flushes by itself at the end, but knows nothing of what is held here, so this has to come before it.
+  process.once('beforeExit', () => flushSync()).once('exit', () => flushSync())
+  // Whole blocks leave as they come. Smaller ones wait to be flushed: a write begun in the background could not be awaited
+  // at the end of the process.
+  const stdout = pino.destination({
+    ...{ dest: 1, sync: false, maxLength: maxHeldBytes },
+    ...{ minLength: blockLength, maxWrite: 2 * blockLength },
+  })
   const blocks = createLineBlocks(blockLength, (block) => void stdout.write(block))
-  setInterval(() => blocks.flush(), longestHoldMs).unref()
+  const flush = () => {
+    blocks.flush()
+    stdout.flush()
+  }
   const flushSync = () => {
     blocks.flush()
     stdout.flushSync()
   }
-  // pino's own flushing at the exit knows nothing of what is held here.
-  process.once('exit', flushSync)
-  return { ...blocks, flushSync }
+  setInterval(flush, longestHoldMs).unref()
+  return { write: (line) => blocks.write(line), flush, flushSync }
 }
 
 /** Every line at once, as tests want it. */
