@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import { openStores } from '../../../src/db/open-stores.ts'
+import { createEmbeddedQueue, type JobTable } from '../../../src/jobs/embedded-queue.ts'
+import { retryDelayMs } from '../../../src/jobs/retry-delay.ts'
+import { describeJobQueue } from '../../contract/job-queue.contract.ts'
+
+const log = { warn: () => undefined }
+
+describeJobQueue('embedded', async () => {
+  const stores = await openStores({ file: ':memory:' })
+  return {
+    openQueue: (settings = {}) => {
+      const cable = { isCut: false }
+      const queue = createEmbeddedQueue({
+        table: cuttable(stores.jobs, cable),
+        ...{ concurrency: 2, maxAttempts: 3, jobTimeoutMs: 5_000, leaseMs: 1_000, pollMs: 50, drainMs: 200, log },
+        retryMs: { first: 20, longest: 100 },
+        ...settings,
+      })
+      return { ...queue, crash: () => void (cable.isCut = true) }
+    },
+    close: () => stores.close(),
+  }
+})
+
+/** A table that no longer hears one of its queues: what a killed process does from there on. */
+function cuttable(table: JobTable, cable: { readonly isCut: boolean }): JobTable {
+  const unlessCut = <Asked extends unknown[], T>(work: (...asked: Asked) => Promise<T>, otherwise: T) =>
+    ((...asked) => (cable.isCut ? Promise.resolve(otherwise) : work(...asked))) satisfies (
+      ...asked: Asked
+    ) => Promise<T>
+  return {
+    ...table,
+    take: unlessCut(table.take, undefined),
+    extend: unlessCut(table.extend, true),
+    done: unlessCut(table.done, true),
+    failed: unlessCut(table.failed, true),
+    nextDueAtMs: unlessCut(table.nextDueAtMs, undefined),
+  }
+}
+
+test('a queue that lost its lease stops the job and settles nothing', async () => {
+  const stores = await openStores({ file: ':memory:' })
+  const stopped = Promise.withResolvers<unknown>()
+  const base = { concurrency: 1, maxAttempts: 3, jobTimeoutMs: 5_000, pollMs: 20, drainMs: 50, log }
+  const queue = createEmbeddedQueue({ ...base, table: stores.jobs, leaseMs: 90, retryMs: { first: 1, longest: 1 } })
+  queue.work({
+    draw: (_, signal) =>
+      new Promise(() => signal.addEventListener('abort', () => stopped.resolve(signal.reason), { once: true })),
+  })
+  await queue.add('draw', {}, { dedupeKey: 'a' })
+  while ((await stores.jobs.stats()).running === 0) await new Promise(setImmediate)
+  const future = Date.now() + 60_000
+  const thief = await stores.jobs.take(['draw'], future, future + 60_000)
+  expect(thief).toMatchObject({ attempt: 2 })
+  expect(String(await stopped.promise)).toContain('lease')
+  await queue.close()
+  expect(await stores.jobs.stats()).toEqual({ waiting: 0, running: 1, dead: 0 })
+  expect(thief && (await stores.jobs.done(thief))).toBe(true)
+  await stores.close()
+})
+
+test('a table that fails for a while stops nothing', async () => {
+  const stores = await openStores({ file: ':memory:' })
+  let failures = 3
+  const take: JobTable['take'] = (...asked) =>
+    failures-- > 0 ? Promise.reject(new Error('disk I/O error')) : stores.jobs.take(...asked)
+  const base = { concurrency: 1, maxAttempts: 3, jobTimeoutMs: 5_000, leaseMs: 1_000, pollMs: 10, drainMs: 50, log }
+  const queue = createEmbeddedQueue({ ...base, table: { ...stores.jobs, take }, retryMs: { first: 1, longest: 1 } })
+  const ran = Promise.withResolvers<void>()
+  queue.work({ draw: () => Promise.resolve(ran.resolve()) })
+  await queue.add('draw', {}, { dedupeKey: 'a' })
+  await ran.promise
+  await queue.close()
+  await stores.close()
+})
+
+test.each([
+  [1, 0, 500],
+  [1, 1, 1_000],
+  [3, 1, 4_000],
+  [3, 0.5, 3_000],
+  [50, 1, 60_000],
+])('the pause after try %i, drawn %d, is %i ms', (attempt, random, expected) => {
+  expect(retryDelayMs(attempt, { first: 1_000, longest: 60_000 }, random)).toBe(expected)
+})
