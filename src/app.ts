@@ -6,6 +6,7 @@ import { createDiskTier } from './cache/disk-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache, type ResultCache } from './cache/result-cache.ts'
+import { ensureFirstKey } from './auth/issue-api-key.ts'
 import type { Config, UploadsConfig } from './config/config.ts'
 import { databaseFileOf } from './config/database-file.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
@@ -41,6 +42,8 @@ export type App = {
   listen(): Promise<string>
   /** Stops accepting, drains what runs, then closes the parts from the outside in. Safe to call twice. */
   close(): Promise<void>
+  /** The key that was made because there was none: told here and never again. */
+  readonly firstKey: string | undefined
 }
 
 export type AppOptions = {
@@ -188,6 +191,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       }
     },
     close: () => (closing ??= closeParts()),
+    firstKey: writing?.firstKey,
   }
 }
 
@@ -254,6 +258,7 @@ async function openUploads(
   })
   return {
     ...{ uploads, signer, api },
+    firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     async close() {
       await uploads.close()
       await client.close()

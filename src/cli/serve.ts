@@ -40,14 +40,20 @@ async function serve(config: Config): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
   const localOrigin = await app.listen()
-  greet({ localOrigin, publicOrigin: config.server.publicUrl ?? localOrigin, samples, config })
+  greet({ localOrigin, publicOrigin: config.server.publicUrl ?? localOrigin, samples, config, firstKey: app.firstKey })
   await stopped
   await app.close()
 }
 
 /** The first minute: a picture to open, and a next step. To stderr, so that stdout stays one JSON line per event. */
-function greet(facts: { localOrigin: string; publicOrigin: string; samples: readonly string[]; config: Config }): void {
-  const { localOrigin, publicOrigin, samples, config } = facts
+function greet(facts: {
+  localOrigin: string
+  publicOrigin: string
+  samples: readonly string[]
+  config: Config
+  firstKey: string | undefined
+}): void {
+  const { localOrigin, publicOrigin, samples, config, firstKey } = facts
   const sample = samples.find((path) => path.endsWith('.jpg')) ?? samples[0]
   const isEmpty =
     sample === undefined &&
@@ -59,6 +65,12 @@ function greet(facts: { localOrigin: string; publicOrigin: string; samples: read
     ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${publicOrigin}${sample}?w=800&auto=format`)}`]),
     ...(isEmpty ? ['  no pictures were found in the source folder yet'] : []),
     `  playground   ${pc.cyan(`${localOrigin}/-/playground/`)}`,
+    ...(firstKey === undefined ? [] : [`  API key      ${firstKey}  (shown this once; more: halftone keys)`]),
+    ...(config.uploads === undefined
+      ? []
+      : [
+          `  upload       curl -H 'Authorization: Bearer ${firstKey ?? '…'}' -F file=@picture.jpg ${localOrigin}/v1/images`,
+        ]),
     `  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`,
   ]
   process.stderr.write(`\n${lines.join('\n')}\n\n`)

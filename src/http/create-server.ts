@@ -13,6 +13,7 @@ import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError } from '../errors.ts'
 import { createHeadWriter, ReadyResponse } from './ready-response.ts'
+import { bodyLimits } from './receive-body.ts'
 import { createFreshIds, requestIdOf } from './request-id.ts'
 import { cutWhenStalled, sendImage } from './send-image.ts'
 import { serveHot, type HotDeps } from './serve-hot.ts'
@@ -53,8 +54,8 @@ export function createServer(deps: ServerDeps): Server {
     {
       ServerResponse: ReadyResponse,
       maxHeaderSize: maxTargetLength + headerRoomBytes,
-      // How long receiving a request may take; `answerImage` bounds answering it.
-      requestTimeout: requestTimeoutMs,
+      // How long receiving a request may take, its body included: uploads have bounds of their own, all others `endSlowBody`.
+      requestTimeout: bodyLimits.totalTimeoutMs,
       headersTimeout: Math.min(requestTimeoutMs, 20_000),
       connectionsCheckingInterval: 5000,
       // Above the idle timeout of common balancers (60 s), so that the balancer closes first and never meets a reset.
@@ -63,7 +64,7 @@ export function createServer(deps: ServerDeps): Server {
       optimizeEmptyRequests: true,
     },
     (request, response) => {
-      if (isPage(request.url ?? '/')) deps.pages(request, response)
+      if (isPage(request.url ?? '/')) answerPage(request, response, deps)
       else if (!serveHot(request, response, hotDeps)) void answerStoredOrImage(request, response, deps)
     },
   )
@@ -74,6 +75,24 @@ export function createServer(deps: ServerDeps): Server {
 
 function isPage(target: string): boolean {
   return target === '/' || target.startsWith('/?') || target.startsWith('/-/') || target.startsWith('/v1/')
+}
+
+function answerPage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): void {
+  if (!takesUploads(request.url ?? '/')) endSlowBody(request, deps.server.requestTimeoutMs)
+  deps.pages(request, response)
+}
+
+/** Where bodies are files, which take as long as they take. */
+function takesUploads(target: string): boolean {
+  return target.startsWith('/v1/blobs') || target.startsWith('/v1/images')
+}
+
+/** A body that is small anyway is here in time, or nobody waits for it. */
+function endSlowBody(request: IncomingMessage, timeoutMs: number): void {
+  const { headers } = request
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
+  const timer = setTimeout(() => request.complete || request.destroy(), timeoutMs)
+  request.once('close', () => clearTimeout(timer))
 }
 
 async function answerStoredOrImage(
@@ -95,6 +114,7 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
   const raw = readRawRequest(request)
   const patience = endOfPatience(response, deps.server.requestTimeoutMs)
   // A body on GET has no meaning here (RFC 9110 9.3.1); it is drained so that the connection can go on.
+  endSlowBody(request, deps.server.requestTimeoutMs)
   request.resume()
   try {
     const refusal = refusalOf(request, deps.via)

@@ -292,7 +292,7 @@ describe('errors', () => {
     ['/photo.jpg?w64=%21%21%21', 400, 'param_invalid'],
     ['/photo.jpg?w=10&expires=1000', 404, 'url_expired'],
     ['/-/nothing', 404, 'not_found'],
-    ['/v1/nothing', 404, 'not_found'],
+    ['/v1/nothing', 401, 'unauthenticated'],
     ['/-/playground/%E0%A4%A', 404, 'not_found'],
   ])('%s is %i %s', async (target, status, code) => {
     const { response, body, type } = await picture(target)
