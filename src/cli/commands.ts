@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addAuditCommand } from './audit.ts'
 import { addExplainCommand } from './explain.ts'
 import { addKeysCommand } from './keys.ts'
 import { addServeCommand } from './serve.ts'
@@ -10,4 +11,5 @@ export const commands: readonly ((program: Command) => void)[] = [
   addSignCommand,
   addExplainCommand,
   addKeysCommand,
+  addAuditCommand,
 ]

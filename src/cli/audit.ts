@@ -1,0 +1,88 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import type { Config } from '../config/config.ts'
+import { databaseFileOf } from '../config/database-file.ts'
+import { openStores } from '../db/open-stores.ts'
+import { AppError } from '../errors.ts'
+import type { RendererPool } from '../transform/executor/renderer-pool.ts'
+import { createRendererPool } from '../transform/executor/renderer-pool.ts'
+import { parseParams } from '../transform/params/parse-params.ts'
+import { planTransform } from '../transform/planner/plan-transform.ts'
+import type { AuditedAnswer, AuditReport } from '../uploads/audit-uploads.ts'
+import { auditUploads } from '../uploads/audit-uploads.ts'
+import { createUploadTarget } from '../uploads/targets/create-upload-target.ts'
+import { prepareDataDirectory } from './prepare-data-directory.ts'
+import { readConfig } from './read-config.ts'
+
+/** One answer in every format that is served. */
+const servedAs = ['', 'w=320&fm=jpg', 'w=320&fm=webp', 'w=320&fm=avif', 'w=320&fm=png']
+const usualSample = 100
+
+/** `halftone audit`: fails when a stored or served picture carries what was to be taken from it. */
+export function addAuditCommand(program: Command): void {
+  program
+    .command('audit')
+    .description('look for GPS, serial numbers, names and thumbnails in uploaded pictures, as stored and as served')
+    .option('--sample <number>', 'how many of them, evenly chosen', parseSample, usualSample)
+    .option('--json', 'print JSON')
+    .action(async (options: { sample: number; json?: boolean }) => {
+      const report = await audit(readConfig(), options.sample)
+      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describe(report))
+      if (report.findings.length > 0) process.exitCode = 1
+    })
+}
+
+async function audit(config: Config, sample: number): Promise<AuditReport> {
+  if (!config.uploads) throw new AppError('bad_request', { detail: 'Uploads are switched off (HALFTONE_UPLOADS).' })
+  const { target: settings, targetTimeoutMs } = config.uploads
+  prepareDataDirectory(config.dataDir)
+  const stores = await openStores({ file: databaseFileOf(config) })
+  const { target } = createUploadTarget(settings, {
+    // Nothing is signed here.
+    ...{ publicOrigin: () => '', secret: '', now: Date.now },
+    timeoutMs: targetTimeoutMs,
+  })
+  const rendererPool = createRendererPool({ config: config.render, log: () => undefined })
+  try {
+    const read = (key: string, maxBytes: number) => target.read(key, { maxBytes }, AbortSignal.timeout(targetTimeoutMs))
+    const answersOf = (key: string, bytes: Buffer) => renderAnswers(rendererPool, config, key, bytes)
+    const deps = { objects: stores.objects, read, answersOf, random: Math.random }
+    return await auditUploads(deps, sample, new AbortController().signal)
+  } finally {
+    await rendererPool.close()
+    await target.close()
+    await stores.close()
+  }
+}
+
+/** By the plans that a request for it would get. */
+function renderAnswers(pool: RendererPool, config: Config, key: string, bytes: Buffer): Promise<AuditedAnswer[]> {
+  return Promise.all(
+    servedAs.map(async (query) => {
+      const { params } = parseParams(query, { strict: false, defaults: '', presets: {} })
+      const rendered = await pool.render(
+        {
+          ...{ original: bytes, sourceKey: `audit ${key}`, sourceName: 'audit' },
+          planFor: (metadata) =>
+            planTransform({ params, metadata, capabilities: { avif: true, webp: true }, limits: config.render }),
+        },
+        AbortSignal.timeout(config.render.deadlineMs),
+      )
+      return { name: query === '' ? 'served' : query, bytes: rendered.body }
+    }),
+  )
+}
+
+function describe({ objects, answers, missing, findings }: AuditReport): string {
+  const lines = [
+    ...findings.map(({ key, answer, kind, where }) => `${key}  ${answer}  ${kind}  ${where}`),
+    ...missing.map((key) => `${key}  has no bytes (see halftone doctor)`),
+    `${objects} objects in ${answers} answers: ${findings.length === 0 ? 'nothing found' : `${findings.length} findings`}`,
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function parseSample(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number from 1')
+  return value
+}
