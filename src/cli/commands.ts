@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { addAuditCommand } from './audit.ts'
 import { addExplainCommand } from './explain.ts'
 import { addKeysCommand } from './keys.ts'
+import { addMigrateCommand } from './migrate.ts'
 import { addServeCommand } from './serve.ts'
 import { addSignCommand } from './sign.ts'
 
@@ -11,5 +12,6 @@ export const commands: readonly ((program: Command) => void)[] = [
   addSignCommand,
   addExplainCommand,
   addKeysCommand,
+  addMigrateCommand,
   addAuditCommand,
 ]

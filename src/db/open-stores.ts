@@ -1,10 +1,11 @@
 import { Kysely } from 'kysely'
+import { AppError } from '../errors.ts'
 import { createApiKeyStore } from './api-key-store.ts'
 import { createImageStore } from './image-store.ts'
 import { createJobTable } from './job-table.ts'
 import { migrate, type MigrationReport } from './migrate.ts'
 import { createObjectStore } from './object-store.ts'
-import { openDatabase } from './open-database.ts'
+import { openDatabase, type SqliteDatabase } from './open-database.ts'
 import { createOutboxStore } from './outbox-store.ts'
 import type { Schema } from './schema.ts'
 import { createSecretStore } from './secret-store.ts'
@@ -40,8 +41,7 @@ export async function migrateStores(options: StoresOptions): Promise<MigrationRe
 
 async function openMigrated(options: StoresOptions): Promise<{ stores: Stores; report: MigrationReport }> {
   const { file, now = Date.now, onQuery } = options
-  // What a client was told is confirmed has to survive a power cut as well: every commit waits for the disk.
-  const database = openDatabase(file, { busyTimeoutMs: openTimeoutMs, isDurable: true })
+  const database = openFile(file)
   try {
     database.pragma(`busy_timeout = ${busyTimeoutMs}`)
     const changeMark = createChangeMark(database)
@@ -55,6 +55,16 @@ async function openMigrated(options: StoresOptions): Promise<{ stores: Stores; r
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/** Durable: what a client was told is confirmed survives a power cut, too. Failures name the file: the operator has to look at it. */
+function openFile(file: string): SqliteDatabase {
+  try {
+    return openDatabase(file, { busyTimeoutMs: openTimeoutMs, isDurable: true })
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new AppError('internal', { cause, detail: `The database ${file} cannot be opened: ${reason}.` })
   }
 }
 
