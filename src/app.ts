@@ -19,7 +19,7 @@ import { createServer } from './http/create-server.ts'
 import { closeServer, listen, originOf, trackConnections } from './http/listen.ts'
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
-import { recordAnswer, recordHot } from './http/record-answer.ts'
+import { recordAnswer, recordApiAnswer, recordHot } from './http/record-answer.ts'
 import { createJobQueue } from './jobs/create-job-queue.ts'
 import { createModerate } from './moderation/create-moderator.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
@@ -254,6 +254,7 @@ async function openUploads(
     door: created.kind === 'disk' ? created.target.door : undefined,
     fetchOriginal: fetchFrom(client),
     requestTimeoutMs: config.server.requestTimeoutMs,
+    onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
     onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
   })
   return {

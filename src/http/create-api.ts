@@ -1,4 +1,4 @@
-import type { Router } from 'express'
+import { Router } from 'express'
 import { createUploadTokens } from '../auth/upload-token.ts'
 import { createAuthenticator } from '../auth/create-authenticator.ts'
 import type { AuthConfig } from '../config/config.ts'
@@ -9,6 +9,7 @@ import { blobsPath } from '../uploads/targets/disk-target.ts'
 import { createBlobRoutes } from './blob-routes.ts'
 import { createImageRoutes } from './image-routes.ts'
 import { createApiGate } from './middleware/api-gate.ts'
+import { recordApi, type ApiAnswered } from './middleware/record-api.ts'
 import { bodyLimits } from './receive-body.ts'
 import { createShareRoutes } from './share-routes.ts'
 import { createUploadRoutes, type UploadRoutesDeps } from './upload-routes.ts'
@@ -28,9 +29,10 @@ export function createApi(deps: {
   readonly door: BlobDoor | undefined
   readonly fetchOriginal: FetchOriginal
   readonly requestTimeoutMs: number
+  readonly onAnswered: (answered: ApiAnswered) => void
   readonly onError: (error: unknown) => void
 }): readonly Router[] {
-  const { auth, uploads, secretOf, door, fetchOriginal, requestTimeoutMs, onError } = deps
+  const { auth, uploads, secretOf, door, fetchOriginal, requestTimeoutMs, onAnswered, onError } = deps
   const { stores, config, now } = uploads.deps
   const hasProject = (name: string) => Object.hasOwn(config.projects, name)
   const uploadTokens = createUploadTokens({ secret: secretOf('upload-tokens'), hasProject, now })
@@ -55,7 +57,10 @@ export function createApi(deps: {
     uploads: config,
     openPaths: door ? [blobsPath] : [],
   })
+  const record = Router()
+  record.use('/v1', recordApi(onAnswered))
   return [
+    record,
     gate,
     ...(door ? [createBlobRoutes({ door, limits: bodyLimits })] : []),
     createUploadRoutes(routes),

@@ -2,6 +2,7 @@ import { loggedPath } from '../delivery/image-answer.ts'
 import type { LineWriter, Logger } from '../observability/create-logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { AnsweredRequest } from './create-server.ts'
+import type { ApiAnswered } from './middleware/record-api.ts'
 import type { HotServed } from './serve-hot.ts'
 
 /** As `recordAnswer`, for the hot lane: the same line, of which all but five members is ready. */
@@ -33,6 +34,18 @@ export function recordAnswer(
     bytes,
     ms: Math.round(seconds * 10_000) / 10,
     ...answer.facts,
+    ...(aborted ? { aborted } : {}),
+  })
+}
+
+/** The one log line of a request of the upload API, and its metrics. */
+export function recordApiAnswer(answered: ApiAnswered, logger: Logger, metrics: Metrics): void {
+  const { route, seconds, caller, aborted, ...facts } = answered
+  metrics.apiRequest({ route, method: answered.method, status: answered.status, seconds })
+  logger.info('api_request', {
+    ...facts,
+    ms: Math.round(seconds * 10_000) / 10,
+    ...(caller === undefined ? {} : { caller }),
     ...(aborted ? { aborted } : {}),
   })
 }

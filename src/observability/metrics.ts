@@ -35,6 +35,8 @@ const requestSeconds = { name: 'halftone_request_duration_seconds', help: 'Time 
 
 export interface Metrics {
   request(outcome: RequestOutcome): void
+  /** An answer of the upload API; `route` is a pattern, so that ids make no labels. */
+  apiRequest(answered: { route: string; method: string; status: number; seconds: number }): void
   render(rendering: { format: string; queueSeconds: number; renderSeconds: number }): void
   /** Counts a named event from a closed set: cache and renderer happenings. */
   event(part: string, event: string): void
@@ -61,6 +63,13 @@ export function createMetrics(sample: () => Samples): Metrics {
     name: 'halftone_render_queue_seconds',
     help: 'Time a render waited for a renderer',
     buckets: requestBuckets,
+    registers,
+  })
+  const apiSeconds = new Histogram({
+    name: 'halftone_api_request_duration_seconds',
+    help: 'Time to answer a request of the upload API, uploaded bytes included',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     registers,
   })
   const events = new Counter({
@@ -103,6 +112,8 @@ export function createMetrics(sample: () => Samples): Metrics {
       renderSeconds.observe({ format }, rendered)
       queueSeconds.observe(queued)
     },
+    apiRequest: ({ route, method, status, seconds }) =>
+      apiSeconds.observe({ method, route, status: String(status) }, seconds),
     event: (part, event) => events.inc({ part, event }),
     expose: async () => ({
       contentType: registry.contentType,

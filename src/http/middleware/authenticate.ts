@@ -41,14 +41,19 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   return { required: handler(false), orAnonymous: handler(true) }
 }
 
+// Only the handler above writes it.
 const principalKey = 'principal'
 
 /** Who calls; throws `unauthenticated` where `authenticate` has not run. */
 export function principalOf(response: Pick<Response, 'locals'>): Principal {
-  // Only the handler above writes it.
-  const principal = response.locals[principalKey] as Principal | undefined
+  const principal = callerOf(response)
   if (principal === undefined) throw new AppError('unauthenticated')
   return principal
+}
+
+/** The same for records of what was done: undefined where nobody was found out. */
+export function callerOf(response: Pick<Response, 'locals'>): Principal | undefined {
+  return response.locals[principalKey] as Principal | undefined
 }
 
 async function identify(
