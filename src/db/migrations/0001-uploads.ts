@@ -179,10 +179,10 @@ const tables: Readonly<Record<string, Table>> = {
     },
     key: ['id'],
     indices: {
-      outbox_by_time: { on: ['next_attempt_at_ms'], where: "state = 'waiting'" },
+      outbox_by_time: { on: ['state', 'next_attempt_at_ms'] },
       outbox_by_age: { on: ['created_at_ms', 'id'] },
       outbox_by_project: { on: ['project', 'created_at_ms', 'id'] },
-      outbox_by_state: { on: ['state', 'updated_at_ms'] },
+      outbox_by_touch: { on: ['state', 'updated_at_ms'] },
     },
   },
   jobs: {
