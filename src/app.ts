@@ -86,11 +86,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     resolveHost: options.resolveHost ?? createHostResolver(),
   }
   let origin = ''
+  const shutdown = new AbortController()
   const writing =
     config.uploads &&
     (await openUploads(config, config.uploads, {
       ...{ rendererPool, logger, metrics, network },
       origin: () => config.server.publicUrl ?? origin,
+      closing: shutdown.signal,
     }))
   const signer = writing?.signer ?? createUrlSigner(config.signing)
   const sourceDeps = {
@@ -162,6 +164,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 
   async function closeParts(): Promise<void> {
     logger.info('closing')
+    shutdown.abort()
     await closeServer(server, config.server.shutdownTimeoutMs, connections)
     await writing?.close()
     await rendererPool.close()
@@ -208,6 +211,7 @@ async function openUploads(
     readonly metrics: Metrics
     readonly network: Network
     readonly origin: () => string
+    readonly closing: AbortSignal
   },
 ) {
   const { rendererPool, logger, metrics, network, origin } = parts
@@ -254,6 +258,7 @@ async function openUploads(
     door: created.kind === 'disk' ? created.target.door : undefined,
     fetchOriginal: fetchFrom(client),
     requestTimeoutMs: config.server.requestTimeoutMs,
+    closing: parts.closing,
     onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
     onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
   })

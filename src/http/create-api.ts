@@ -10,6 +10,7 @@ import { createBlobRoutes } from './blob-routes.ts'
 import { createImageRoutes } from './image-routes.ts'
 import { createApiGate } from './middleware/api-gate.ts'
 import { recordApi, type ApiAnswered } from './middleware/record-api.ts'
+import { createPurgeRoutes } from './purge-routes.ts'
 import { bodyLimits } from './receive-body.ts'
 import { createShareRoutes } from './share-routes.ts'
 import { createUploadRoutes, type UploadRoutesDeps } from './upload-routes.ts'
@@ -29,10 +30,11 @@ export function createApi(deps: {
   readonly door: BlobDoor | undefined
   readonly fetchOriginal: FetchOriginal
   readonly requestTimeoutMs: number
+  readonly closing: AbortSignal
   readonly onAnswered: (answered: ApiAnswered) => void
   readonly onError: (error: unknown) => void
 }): readonly Router[] {
-  const { auth, uploads, secretOf, door, fetchOriginal, requestTimeoutMs, onAnswered, onError } = deps
+  const { auth, uploads, secretOf, door, fetchOriginal, requestTimeoutMs, closing, onAnswered, onError } = deps
   const { stores, config, now } = uploads.deps
   const hasProject = (name: string) => Object.hasOwn(config.projects, name)
   const uploadTokens = createUploadTokens({ secret: secretOf('upload-tokens'), hasProject, now })
@@ -44,6 +46,7 @@ export function createApi(deps: {
   const routes: UploadRoutesDeps = {
     uploads: uploads.deps,
     requestTimeoutMs,
+    closing,
     maxWaitSeconds: Math.max(1, Math.floor(requestTimeoutMs / 1000) - waitMarginSeconds),
     maxStreamMs,
     tokenFor: ({ id, project, owner, expiresAtMs }) =>
@@ -65,6 +68,7 @@ export function createApi(deps: {
     ...(door ? [createBlobRoutes({ door, limits: bodyLimits })] : []),
     createUploadRoutes(routes),
     createImageRoutes({ ...routes, fetchOriginal }),
+    createPurgeRoutes(routes),
     createShareRoutes({ ...routes, tokens: uploads.tokens }),
   ]
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
@@ -74,3 +75,20 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
+
+test('who waits for an upload, or follows it, is answered at once when the end comes', async () => {
+  const key = 'key-of-at-least-sixteen'
+  const halftone = await startHalftone({ HALFTONE_API_KEYS: `shop:${key}`, HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '20' })
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const body = JSON.stringify({ filename: 'a.jpg', size: 10, type: 'image/jpeg' })
+  const presigned = await fetch(`${halftone.origin}/v1/uploads`, { method: 'POST', headers, body })
+  const { id } = (await presigned.json()) as { id: string }
+  const waiting = halftone.get(`/v1/uploads/${id}`, { ...headers, prefer: 'wait=30' })
+  const following = await halftone.get(`/v1/uploads/${id}/events`, headers)
+  await sleep(200)
+  const startedMs = performance.now()
+  await halftone.stop()
+  expect(performance.now() - startedMs).toBeLessThan(10_000)
+  expect(await (await waiting).json()).toMatchObject({ id, state: 'pending' })
+  expect(await following.text()).toContain('event: pending')
+})
