@@ -1,5 +1,5 @@
-import express, { Router, type Request, type Response } from 'express'
-import type { Principal } from '../auth/authenticator.ts'
+import { Router, type Request, type Response } from 'express'
+import type { Principal, Scope } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { findImage, mayDo, requireScope } from '../uploads/access.ts'
@@ -10,53 +10,55 @@ import { receiveUpload } from '../uploads/receive-upload.ts'
 import type { UploadDeps } from '../uploads/upload-deps.ts'
 import { directFields, imageChange, importIntent, readBody } from '../uploads/upload-intent.ts'
 import { pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
+import { jsonBody } from './json-body.ts'
 import { bodyLimits, receiveBody } from './receive-body.ts'
 import { principalOf } from './middleware/authenticate.ts'
 import { readUploadForm } from './upload-form.ts'
-import { sendSettled, type UploadRoutesDeps } from './upload-routes.ts'
+import { sendConfirmed, type UploadRoutesDeps } from './upload-routes.ts'
 
 export type ImageRoutesDeps = UploadRoutesDeps & {
   /** Fetches by the guarded way to the network. */
   readonly fetchOriginal: FetchOriginal
 }
 
-const maxBodyBytes = '64kb'
 const states = ['pending', 'ready', 'quarantined', 'rejected'] as const
 
 /** `/v1/images`: the small-app way in, and what may be done with an image once it is there. */
 export function createImageRoutes(deps: ImageRoutesDeps): Router {
   const { uploads } = deps
   const router = Router()
-  const json = express.json({ limit: maxBodyBytes, strict: true })
-  const own = (request: Request, response: Response) =>
-    findImage(pathValue(request, 'id'), principalOf(response), uploads.stores)
+  const own = (request: Request, response: Response, scope: Scope) => {
+    const principal = principalOf(response)
+    requireScope(principal, scope)
+    return findImage(pathValue(request, 'id'), principal, uploads.stores)
+  }
   const signal = (response: Response) => signalOf(response, deps.requestTimeoutMs)
 
-  router.post('/v1/images', json, async (request, response) => {
-    const upload =
-      request.is('multipart/form-data') === false
-        ? await importUpload(
-            readBody(importIntent, request.body),
-            principalOf(response),
-            deps.fetchOriginal,
-            uploads,
-            signal(response),
-          )
-        : await receiveFile(request, response, deps)
-    // Undefined: whoever sent the file has gone.
-    if (!upload) return
+  const answerUpload = async (request: Request, response: Response, upload: UploadRecord) => {
     response.location(`/v1/uploads/${upload.id}`)
-    await sendSettled(request, response, upload, 202, deps)
+    await sendConfirmed(request, response, upload, deps)
+  }
+  router.post('/v1/images', async (request, response, next) => {
+    if (!request.is('multipart/form-data')) return next()
+    const upload = await receiveFile(request, response, deps)
+    // Undefined: whoever sent the file has gone.
+    if (upload) await answerUpload(request, response, upload)
+  })
+  router.post('/v1/images', jsonBody, async (request, response) => {
+    const intent = readBody(importIntent, request.body)
+    const { fetchOriginal } = deps
+    const upload = await importUpload(intent, principalOf(response), fetchOriginal, uploads, signal(response))
+    await answerUpload(request, response, upload)
   })
   router.get('/v1/images', async (request, response) => {
     uncached(response).json(await listImages(request, principalOf(response), uploads))
   })
   router.get('/v1/images/:id', async (request, response) => {
-    const image = await own(request, response)
+    const image = await own(request, response, 'images:read')
     uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
   })
   router.get('/v1/images/:id/metadata', async (request, response) => {
-    const image = await own(request, response)
+    const image = await own(request, response, 'images:read')
     const version = await newestVersion(image, uploads)
     if (!version)
       throw new AppError('wrong_state', { detail: `Nothing is known of the picture yet; it is ${image.state}.` })
@@ -70,18 +72,14 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
       metadata: image.metadata,
     })
   })
-  router.patch('/v1/images/:id', json, async (request, response) => {
-    const image = await changeImage(
-      await own(request, response),
-      readBody(imageChange, request.body),
-      principalOf(response),
-      uploads,
-    )
+  router.patch('/v1/images/:id', jsonBody, async (request, response) => {
+    const change = readBody(imageChange, request.body)
+    const found = await own(request, response, change.state === undefined ? 'images:write' : 'images:review')
+    const image = await changeImage(found, change, principalOf(response), uploads)
     uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
   })
   router.delete('/v1/images/:id', async (request, response) => {
-    const image = await own(request, response)
-    requireScope(principalOf(response), 'images:write')
+    const image = await own(request, response, 'images:write')
     await deleteImage(image, uploads, signal(response))
     uncached(response).status(204).end()
   })

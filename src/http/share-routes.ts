@@ -1,4 +1,4 @@
-import express, { Router, type Request, type Response } from 'express'
+import { Router, type Request, type Response } from 'express'
 import { AppError } from '../errors.ts'
 import type { ImageTokens } from '../signing/share-token.ts'
 import { findImage, requireScope } from '../uploads/access.ts'
@@ -6,6 +6,7 @@ import { describeShare, shareImage, shareIntent, signedUrlIntent, signImageUrl }
 import { readBody } from '../uploads/upload-intent.ts'
 import { principalOf } from './middleware/authenticate.ts'
 import { pathValue, uncached } from './api-request.ts'
+import { jsonBody } from './json-body.ts'
 import type { UploadRoutesDeps } from './upload-routes.ts'
 
 /** Ways to show an image to others: signed URLs that end by themselves, and shares that can be counted and taken back. */
@@ -13,26 +14,26 @@ export function createShareRoutes(routes: UploadRoutesDeps & { readonly tokens: 
   const { uploads, tokens } = routes
   const deps = { ...uploads, tokens }
   const router = Router()
-  const json = express.json({ limit: '16kb', strict: true })
-  const own = (request: Request, response: Response) =>
-    findImage(pathValue(request, 'id'), principalOf(response), uploads.stores)
+  const own = (request: Request, response: Response) => {
+    const principal = principalOf(response)
+    requireScope(principal, 'images:share')
+    return findImage(pathValue(request, 'id'), principal, uploads.stores)
+  }
 
-  router.post('/v1/images/:id/signed-url', json, async (request, response) => {
+  router.post('/v1/images/:id/signed-url', jsonBody, async (request, response) => {
     const intent = readBody(signedUrlIntent, request.body)
-    uncached(response).json(await signImageUrl(await own(request, response), intent, principalOf(response), deps))
+    uncached(response).json(await signImageUrl(await own(request, response), intent, deps))
   })
-  router.post('/v1/images/:id/shares', json, async (request, response) => {
+  router.post('/v1/images/:id/shares', jsonBody, async (request, response) => {
     const intent = readBody(shareIntent, request.body)
-    const share = await shareImage(await own(request, response), intent, principalOf(response), deps)
+    const share = await shareImage(await own(request, response), intent, principalOf(response).name, deps)
     uncached(response).status(201).json(share)
   })
   router.get('/v1/images/:id/shares', async (request, response) => {
-    requireScope(principalOf(response), 'images:share')
     const { id } = await own(request, response)
     uncached(response).json({ shares: (await uploads.stores.shares.list(id)).map(describeShare) })
   })
   router.delete('/v1/images/:id/shares/:share', async (request, response) => {
-    requireScope(principalOf(response), 'images:share')
     const { id } = await own(request, response)
     const isRevoked = await uploads.stores.shares.revoke(id, pathValue(request, 'share'), uploads.now())
     if (!isRevoked) throw new AppError('not_found', { detail: 'There is no such share, or it is revoked already.' })

@@ -8,44 +8,62 @@ import { endUpload, messagesFor } from './end-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { imageChange } from './upload-intent.ts'
 import type { UploadRecord } from '../db/records.ts'
-import { rulesFor } from './upload-policy.ts'
+import { assertFacts, rulesFor } from './upload-policy.ts'
 
-/** Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`. */
+/**
+ * Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`,
+ * `dimensions_not_allowed`, `too_many_frames` (of another kind).
+ */
 export async function changeImage(
   image: ImageRecord,
   change: z.infer<typeof imageChange>,
   principal: Principal,
   deps: UploadDeps,
 ): Promise<ImageRecord> {
-  const { state, visibility, filename, kind, subject, metadata } = change
-  if (state !== undefined) await reviewImage(image, state, principal, deps)
-  const said = { visibility, filename, kind, subject, metadata }
+  const { state, ...said } = change
   const isSaid = Object.values(said).some((value) => value !== undefined)
-  if (isSaid) {
-    requireScope(principal, 'images:write')
-    rulesFor(projectOf(deps.config, image.project), { kind })
-    const defined = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
-    const message = { type: 'image.updated', payload: { imageId: image.id, changed: Object.keys(defined) } }
-    await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps))
-  }
+  // Everything that may be refused comes before anything is done.
+  if (state !== undefined) requireScope(principal, 'images:review')
+  if (isSaid) requireScope(principal, 'images:write')
+  if (said.kind !== undefined) await assertKind(image, said.kind, deps)
+  if (state !== undefined) await reviewImage(image, state, deps)
+  if (isSaid) await describeAnew(image, said, deps)
   const changed = await deps.stores.images.find(image.id)
   if (!changed || changed.state === 'deleted') throw new AppError('not_found', { detail: 'There is no such image.' })
   return changed
 }
 
-async function reviewImage(
+/** A picture that has become an avatar keeps the rules of avatars. */
+async function assertKind(image: ImageRecord, kind: string, deps: UploadDeps): Promise<void> {
+  const rules = rulesFor(projectOf(deps.config, image.project), { kind })
+  const version = await newestVersion(image, deps)
+  if (version) assertFacts(rules, version.facts)
+}
+
+async function describeAnew(
   image: ImageRecord,
-  state: 'ready' | 'rejected',
-  principal: Principal,
+  said: Omit<z.infer<typeof imageChange>, 'state'>,
   deps: UploadDeps,
 ): Promise<void> {
-  requireScope(principal, 'images:review')
+  const defined = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+  const message = { type: 'image.updated', payload: { imageId: image.id, changed: Object.keys(defined) } }
+  await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps))
+}
+
+async function reviewImage(image: ImageRecord, state: 'ready' | 'rejected', deps: UploadDeps): Promise<void> {
   const message = { type: `image.${state === 'ready' ? 'approved' : 'rejected'}`, payload: { imageId: image.id } }
   const reviewed = await deps.stores.images.review(image.id, state, messagesFor(image, message, deps))
   if (!reviewed) {
     throw new AppError('wrong_state', { detail: `Only quarantined images are reviewed; this one is ${image.state}.` })
   }
   deps.count(`reviewed_${state}`)
+}
+
+/** Whatever was rendered from it is rendered anew, and answered under another ETag; every tier forgets at once. */
+export async function purgeImage(image: ImageRecord, deps: Pick<UploadDeps, 'stores' | 'count'>): Promise<void> {
+  const purged = await deps.stores.images.bumpEpoch(image.id)
+  if (!purged) throw new AppError('not_found', { detail: 'There is no such image.' })
+  deps.count('purged')
 }
 
 /** Gone from the next request on, from every tier; the bytes go now or with the next sweep. */

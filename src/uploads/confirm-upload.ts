@@ -102,9 +102,8 @@ async function assembleParts(upload: UploadRecord, deps: UploadDeps, signal: Abo
 }
 
 function notUploaded(upload: UploadRecord, deps: UploadDeps, detail = 'Nothing has been uploaded yet.'): AppError {
-  return upload.expiresAtMs + deps.config.graceSeconds * 1000 <= deps.now()
-    ? new AppError('expired')
-    : new AppError('not_uploaded', { detail })
+  // The state follows after the grace: bytes that were on their way in time may still come to be there.
+  return upload.expiresAtMs <= deps.now() ? new AppError('expired') : new AppError('not_uploaded', { detail })
 }
 
 function assertSize(upload: UploadRecord, byteLength: number): void {

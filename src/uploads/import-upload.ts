@@ -3,11 +3,10 @@ import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { sniffFormat } from '../transform/executor/sniff-format.ts'
-import { projectOf, requireScope } from './access.ts'
+import { intendedImage } from './intended-image.ts'
 import { receiveUpload } from './receive-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { ImportIntent } from './upload-intent.ts'
-import { rulesFor } from './upload-policy.ts'
 
 /** Gets the bytes behind a URL by the one guarded way to the network. Throws `source_*`, `not_found`. */
 export type FetchOriginal = (url: string, maxBytes: number, signal: AbortSignal) => Promise<Buffer>
@@ -20,12 +19,8 @@ export async function importUpload(
   deps: UploadDeps,
   signal: AbortSignal,
 ): Promise<UploadRecord> {
-  requireScope(principal, 'uploads:write')
   const { url, ...fields } = intent
-  const rules = rulesFor(projectOf(deps.config, principal.project), {
-    kind: intent.kind,
-    visibility: intent.visibility,
-  })
+  const { rules } = await intendedImage(fields, principal, deps)
   const bytes = await fetchOriginal(url, rules.maxBytes, signal)
   const contentType = typeOf(bytes)
   if (contentType === undefined) throw new AppError('not_an_image')

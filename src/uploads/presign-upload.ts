@@ -4,11 +4,12 @@ import type { UploadRecord, UploadWay } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import { newId } from '../lib/new-id.ts'
-import { findImage, projectOf, requireScope } from './access.ts'
+import { projectOf } from './access.ts'
+import { intendedImage, type IntendedImage } from './intended-image.ts'
 import type { SignedRequest } from './targets/upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { UploadIntent } from './upload-intent.ts'
-import { assertIntent, rulesFor, type UploadRules } from './upload-policy.ts'
+import { assertIntent, type UploadRules } from './upload-policy.ts'
 
 /** How the bytes are to be sent. */
 export type UploadPermission =
@@ -31,58 +32,41 @@ export async function presignUpload(
   signal: AbortSignal,
 ): Promise<Presigned> {
   const { principal, idempotencyKey } = asked
-  requireScope(principal, 'uploads:write')
-  const rules = rulesFor(projectOf(deps.config, principal.project), {
-    kind: intent.kind,
-    visibility: intent.visibility,
-  })
-  assertIntent(rules, { contentType: intent.type, byteLength: intent.size })
-  const way = wayFor(intent, deps)
+  const image = await intendedImage(intent, principal, deps)
+  const { filename, sha256, size: byteLength, type: contentType } = intent
+  assertIntent(image.rules, { contentType, byteLength })
   const { upload, repeated } = await createUpload(
-    { ...intent, way, byteLength: intent.size, contentType: intent.type, rules },
+    { image, filename, sha256, byteLength, contentType, way: wayFor(intent, deps) },
     { principal, ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, body: intent } }) },
     deps,
   )
   if (!repeated) deps.count('presigned')
-  const permission = upload.state === 'pending' ? await permit(upload, rules, deps, signal) : undefined
+  const permission = upload.state === 'pending' ? await permit(upload, image.rules, deps, signal) : undefined
   return { upload, permission, repeated }
 }
 
 /** The record of an upload that is allowed. Throws `quota_exceeded`, `idempotency_mismatch`, `not_found` (the image to replace). */
 export async function createUpload(
-  asked: Pick<UploadIntent, 'filename' | 'sha256' | 'kind' | 'subject' | 'metadata' | 'image'> & {
-    readonly way: UploadWay
-    readonly byteLength: number | undefined
-    readonly contentType: string
-    readonly rules: UploadRules
+  asked: Pick<UploadRecord, 'filename' | 'sha256' | 'byteLength' | 'contentType' | 'way'> & {
+    readonly image: IntendedImage
   },
   by: { readonly principal: Principal; readonly idempotency?: { readonly key: string; readonly body: unknown } },
   deps: UploadDeps,
 ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }> {
   const { principal, idempotency } = by
-  const owner =
-    asked.image === undefined
-      ? { project: principal.project, owner: principal.owner }
-      : await findImage(asked.image, principal, deps.stores)
+  const { image, ...file } = asked
   const id = newId('upl')
   const now = deps.now()
   return deps.stores.uploads.create(
     {
-      id,
-      imageId: asked.image ?? newId('img'),
-      project: owner.project,
-      owner: owner.owner,
-      way: asked.way,
-      filename: asked.filename,
-      byteLength: asked.byteLength,
-      contentType: asked.contentType,
-      sha256: asked.sha256,
-      visibility: asked.rules.visibility,
-      kind: asked.kind,
-      subject: asked.subject,
-      metadata: asked.metadata ?? {},
+      ...{ ...file, ...image.owner, id },
+      imageId: image.id ?? newId('img'),
+      visibility: image.rules.visibility,
+      kind: image.kind,
+      subject: image.subject,
+      metadata: image.metadata,
       stagingKey: `staging/${id}`,
-      reservedBytes: asked.byteLength ?? asked.rules.maxBytes,
+      reservedBytes: file.byteLength ?? image.rules.maxBytes,
       expiresAtMs: now + deps.config.permissionSeconds * 1000,
       createdAtMs: now,
     },
@@ -90,7 +74,7 @@ export async function createUpload(
       quota: projectOf(deps.config, principal.project).quota,
       ...(idempotency && {
         idempotency: {
-          principal: `${principal.project}/${principal.kind}/${principal.name}`,
+          principal: nameOf(principal),
           key: idempotency.key,
           bodyHash: createHash('sha256').update(JSON.stringify(idempotency.body)).digest('hex'),
           untilMs: now + deps.config.idempotencySeconds * 1000,
@@ -98,6 +82,11 @@ export async function createUpload(
       }),
     },
   )
+}
+
+/** Whose idempotency keys are apart from all others'. Nobody in particular has no name, but an owner. */
+function nameOf({ project, kind, owner, name }: Principal): string {
+  return JSON.stringify([project, kind, owner, name])
 }
 
 /** Signs more parts of an upload, in batches as the client gets there. Throws `wrong_state`, `bad_request`. */

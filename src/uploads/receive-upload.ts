@@ -1,13 +1,13 @@
 import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError, toAppError } from '../errors.ts'
-import { projectOf, requireScope } from './access.ts'
 import { confirmUpload, isVerdict } from './confirm-upload.ts'
 import { dropStaging, rejectUpload } from './end-upload.ts'
+import { intendedImage } from './intended-image.ts'
 import { createUpload } from './presign-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { DirectFields } from './upload-intent.ts'
-import { assertIntent, normalType, rulesFor } from './upload-policy.ts'
+import { assertIntent, normalType } from './upload-policy.ts'
 
 export type ReceivedFile = {
   readonly filename: string
@@ -26,21 +26,20 @@ export async function receiveUpload(
   signal: AbortSignal,
 ): Promise<UploadRecord> {
   const { fields, principal, way } = asked
-  requireScope(principal, 'uploads:write')
-  const rules = rulesFor(projectOf(deps.config, principal.project), {
-    kind: fields.kind,
-    visibility: fields.visibility,
-  })
+  const image = await intendedImage(fields, principal, deps)
+  const { rules } = image
   const contentType = normalType(file.contentType)
   assertIntent(rules, { contentType, byteLength: undefined })
   const filename = fields.filename ?? plainName(file.filename)
   const { upload } = await createUpload(
-    { ...fields, filename, way, byteLength: undefined, contentType, rules },
+    { image, filename, sha256: fields.sha256, way, byteLength: undefined, contentType },
     { principal },
     deps,
   )
   try {
-    await deps.target.writeStream(upload.stagingKey, file.bytes, { maxBytes: rules.maxBytes, contentType }, signal)
+    const bounds = { maxBytes: rules.maxBytes, contentType }
+    const written = await deps.target.writeStream(upload.stagingKey, file.bytes, bounds, signal)
+    assertChecksum(fields.sha256, written.sha256)
   } catch (thrown) {
     // Whoever left in the middle, or sent too much, leaves nothing: this upload has no second chance.
     const error = toAppError(thrown)
@@ -58,6 +57,11 @@ export async function receiveUpload(
     if (signal.aborted) await dropStaging(upload, deps)
     throw error
   }
+}
+
+function assertChecksum(declared: string | undefined, found: string): void {
+  if (declared === undefined || declared === found) return
+  throw new AppError('checksum_mismatch', { detail: `Declared as ${declared}; the bytes have ${found}.` })
 }
 
 /** What a form calls its file, without what is no part of a name. */

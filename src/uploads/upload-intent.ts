@@ -35,20 +35,37 @@ const description = {
     .optional(),
 }
 
-export const uploadIntent = z.strictObject({
-  filename,
-  size: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
-  type: z.string().min(3).max(100).transform(normalType),
-  sha256: sha256.optional(),
-  ...description,
-})
+export type ImageDescription = z.infer<z.ZodObject<typeof description>>
+
+/** What an image is said to be is changed at the image, not by the way. */
+const isSaidOnce = (said: ImageDescription) =>
+  said.image === undefined ||
+  [said.visibility, said.kind, said.subject, said.metadata].every((value) => value === undefined)
+const saidTwice = {
+  path: ['image'],
+  error: 'a new version keeps visibility, kind, subject and metadata of its image; change them by PATCH /v1/images/:id',
+}
+
+export const uploadIntent = z
+  .strictObject({
+    filename,
+    size: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+    type: z.string().min(3).max(100).transform(normalType),
+    sha256: sha256.optional(),
+    ...description,
+  })
+  .refine(isSaidOnce, saidTwice)
 export type UploadIntent = z.infer<typeof uploadIntent>
 
 /** Fields that come beside a file through this server; the file itself says its name and type. */
-export const directFields = z.strictObject({ ...description, sha256: sha256.optional(), filename: filename.optional() })
+export const directFields = z
+  .strictObject({ ...description, sha256: sha256.optional(), filename: filename.optional() })
+  .refine(isSaidOnce, saidTwice)
 export type DirectFields = z.infer<typeof directFields>
 
-export const importIntent = z.strictObject({ url: z.url().max(8000), filename: filename.optional(), ...description })
+export const importIntent = z
+  .strictObject({ url: z.url().max(8000), filename: filename.optional(), ...description })
+  .refine(isSaidOnce, saidTwice)
 export type ImportIntent = z.infer<typeof importIntent>
 
 export const imageChange = z
