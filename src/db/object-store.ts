@@ -79,11 +79,10 @@ async function condemnAbandoned(
   { db, now }: StoreContext,
   ...[untouchedSinceMs, limit, options]: Parameters<ObjectStore['abandoned']>
 ): Promise<readonly ObjectRecord[]> {
-  const rows = await untouched(db, untouchedSinceMs)
-    .where('objects.state', 'in', options?.isDeep ? ['writing', 'deleting', 'stored'] : ['writing', 'deleting'])
-    .orderBy('updated_at_ms')
-    .limit(limit)
-    .execute()
+  const states = options?.isDeep ? (['writing', 'deleting', 'stored'] as const) : (['writing', 'deleting'] as const)
+  let query = untouched(db, untouchedSinceMs).where('objects.state', 'in', states)
+  if (options?.key !== undefined) query = query.where('objects.key', '=', options.key)
+  const rows = await query.orderBy('updated_at_ms').limit(limit).execute()
   const objects = rows.map(toObject)
   if (options?.isDryRun) return objects
   const condemned = objects.map((object) =>

@@ -12,6 +12,7 @@ import { createSecretStore } from './secret-store.ts'
 import { createShareStore } from './share-store.ts'
 import { createChangeMark, createSqliteDialect, sqliteTables } from './sqlite-dialect.ts'
 import type { Stores } from './stores.ts'
+import { createSurveyStore } from './survey-store.ts'
 import { createUploadStore } from './upload-store.ts'
 
 /** For switching the file to WAL, which another process may be doing; every later wait is the dialect's, and blocks nothing. */
@@ -78,6 +79,7 @@ function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
     outbox: createOutboxStore(context),
     jobs: createJobTable(context),
     secrets: createSecretStore(context),
+    survey: createSurveyStore(context),
     close: () => context.db.destroy(),
   }
 }

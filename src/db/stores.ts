@@ -25,6 +25,7 @@ export interface Stores {
   readonly outbox: OutboxStore
   readonly jobs: JobTable
   readonly secrets: SecretStore
+  readonly survey: SurveyStore
   close(): Promise<void>
 }
 
@@ -106,6 +107,11 @@ export interface UploadStore {
     to: 'rejected' | 'failed' | 'expired' | 'deleted',
     why: { readonly reason?: Reason; readonly messages?: readonly NewMessage[] },
   ): Promise<UploadRecord | undefined>
+  /**
+   * A failed one is `uploaded` again, and its image, where it is new, `pending`. Undefined when it is not failed, or the image was
+   * deleted. Throws `quota_exceeded`.
+   */
+  revive(id: string, quota: QuotaLimits): Promise<UploadRecord | undefined>
   events(id: string): Promise<readonly UploadEvent[]>
   /** In one of the states for longer than the time given, or past `expiresAt`; oldest first. */
   stale(asked: {
@@ -191,12 +197,12 @@ export interface ObjectStore {
   /**
    * `deleting` ones, and `writing` ones that nothing refers to, untouched since then; oldest first. They are `deleting` when this
    * resolves, so that no upload takes them up again: their bytes may go, and then `forget`. `isDryRun` changes nothing. `isDeep`
-   * reads every row, for stored ones without a version, which no crash leaves behind.
+   * reads every row, for stored ones without a version, which no crash leaves behind. `key` looks at that one only.
    */
   abandoned(
     untouchedSinceMs: number,
     limit: number,
-    options?: { readonly isDryRun?: boolean; readonly isDeep?: boolean },
+    options?: { readonly isDryRun?: boolean; readonly isDeep?: boolean; readonly key?: string },
   ): Promise<readonly ObjectRecord[]>
   /** Every row in key order, a page at a time. */
   page(afterKey: string | undefined, limit: number): Promise<readonly ObjectRecord[]>
@@ -229,6 +235,7 @@ export interface OutboxStore {
   delivered(id: string, nowMs: number): Promise<void>
   /** `nextAttemptAtMs` undefined: given up, kept as dead. */
   failed(id: string, error: string, nextAttemptAtMs: number | undefined): Promise<void>
+  find(id: string): Promise<OutboxRecord | undefined>
   list(asked: {
     readonly project?: string
     readonly state?: OutboxRecord['state']
@@ -289,4 +296,22 @@ export interface JobTable {
 export interface SecretStore {
   /** The value under that name, or `fresh` stored now: whoever comes first wins, in every process. */
   getOrCreate(name: string, fresh: string): Promise<string>
+}
+
+/** For those who compare the database with the store of bytes. */
+export interface SurveyStore {
+  /** Uploads that may still need their staging bytes (`pending`, `uploaded`, `processing`, `failed`), in order of staging keys. */
+  openUploads(afterKey: string | undefined, limit: number): Promise<readonly UploadRecord[]>
+  /** Whichever state it is in. */
+  uploadAt(stagingKey: string): Promise<UploadRecord | undefined>
+  /** `uploaded` and `processing`, untouched since then, for which the table of jobs has none that would run. Oldest first. */
+  stranded(untouchedSinceMs: number, limit: number): Promise<readonly UploadRecord[]>
+  /** Versions that may still be served from that object. */
+  versionsAt(objectKey: string): Promise<readonly VersionRecord[]>
+  /** Versions that may still be served, whose object has no row or is not `stored`. */
+  lostVersions(limit: number): Promise<{ readonly count: number; readonly examples: readonly VersionRecord[] }>
+  /** Images that are `ready` without a ready version. */
+  hollowImages(limit: number): Promise<{ readonly count: number; readonly examples: readonly ImageRecord[] }>
+  /** Brings the state of an image in line with its versions. */
+  settleImage(id: string): Promise<void>
 }
