@@ -1,7 +1,24 @@
 import type { ModerationConfig } from '../config/config.ts'
+import { createBanListModerator, type BanListModeratorOptions } from './ban-list-moderator.ts'
+import { createClamavScanner } from './clamav-scanner.ts'
 import type { ModerationSubject, Moderator, Verdict } from './moderator.ts'
+import { createWebhookModerator, type WebhookModeratorDeps } from './webhook-moderator.ts'
 
 const tiers = ['allow', 'quarantine', 'reject'] as const
+
+/** The moderators that are configured. Throws when the ban list cannot be read, with the lines that are wrong. */
+export async function createModerators(
+  config: Pick<ModerationConfig, 'webhook' | 'banListFile' | 'banDistance' | 'clamav'>,
+  deps: WebhookModeratorDeps & Pick<BanListModeratorOptions, 'onUnreadable'>,
+): Promise<readonly Moderator[]> {
+  const { webhook, banListFile: file, banDistance: maxDistance, clamav } = config
+  const { now, onUnreadable } = deps
+  return [
+    ...(file === undefined ? [] : [await createBanListModerator({ file, maxDistance, now, onUnreadable })]),
+    ...(clamav ? [createClamavScanner(clamav)] : []),
+    ...(webhook ? [createWebhookModerator(webhook, deps)] : []),
+  ]
+}
 
 /**
  * All moderators behind one question: the strictest verdict counts. Never throws: a moderator that cannot be asked leaves public images

@@ -33,6 +33,15 @@ export type GuardedRequest = {
   readonly assertAllowed: (url: URL) => void
 }
 
+/** Sent once, to this URL and no other. */
+export type GuardedPost = {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** Of the answer. */
+  readonly maxBytes: number
+}
+
 /** `body` is empty unless the status is 200 or 203; header names are in lower case. */
 export type GuardedAnswer = {
   readonly status: number
@@ -47,6 +56,8 @@ export type GuardedAnswer = {
  */
 export interface GuardedClient {
   get(request: GuardedRequest, signal: AbortSignal): Promise<GuardedAnswer>
+  /** A redirect is an answer like any other: what is posted goes where it was meant to go. */
+  post(request: GuardedPost, signal: AbortSignal): Promise<GuardedAnswer>
   close(): Promise<void>
 }
 
@@ -60,16 +71,17 @@ const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
   const agent = createAgent(options)
+  const within = async (signal: AbortSignal, work: (bounded: AbortSignal) => Promise<GuardedAnswer>) => {
+    if (signal.aborted) throw abortError(signal)
+    try {
+      return await work(withDeadline(signal, options.limits.totalTimeoutMs))
+    } catch (error) {
+      throw signal.aborted ? abortError(signal) : error
+    }
+  }
   return {
-    async get(request, signal) {
-      if (signal.aborted) throw abortError(signal)
-      const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
-      try {
-        return await follow(request, agent, options, bounded)
-      } catch (error) {
-        throw signal.aborted ? abortError(signal) : error
-      }
-    },
+    get: (request, signal) => within(signal, (bounded) => follow(request, agent, options, bounded)),
+    post: (request, signal) => within(signal, (bounded) => postOnce(request, agent, options, bounded)),
     close: () => agent.destroy(),
   }
 }
@@ -105,13 +117,33 @@ async function follow(
   for (let redirects = 0; ; redirects += 1) {
     assertFetchable(url, options.ownHosts)
     request.assertAllowed(url)
-    const answer = await sendOne(url, request, { agent, via: options.via }, signal)
+    const own = url.origin === request.url.origin ? request.privateHeaders : {}
+    const call = { method: 'GET', headers: { ...request.headers, ...own } } as const
+    const answer = await sendOne(url, call, { agent, via: options.via }, signal)
     const location = answer.headers['location']
     if (!redirectStatuses.has(answer.status) || location === undefined) return finish(answer, request, options, signal)
     discard(answer.body)
     if (redirects >= maxRedirects) throw new AppError('source_redirects', { details: { limit: maxRedirects } })
     url = nextUrl(url, location, request)
   }
+}
+
+async function postOnce(
+  request: GuardedPost,
+  agent: Agent,
+  options: GuardedClientOptions,
+  signal: AbortSignal,
+): Promise<GuardedAnswer> {
+  const { url, headers, body } = request
+  assertFetchable(url, options.ownHosts)
+  const answer = await sendOne(url, { method: 'POST', headers, body }, { agent, via: options.via }, signal)
+  return finish(answer, request, options, signal)
+}
+
+type Call = {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
 }
 
 type OpenAnswer = {
@@ -122,16 +154,15 @@ type OpenAnswer = {
 
 async function sendOne(
   url: URL,
-  request: GuardedRequest,
+  call: Call,
   { agent, via }: { readonly agent: Agent; readonly via: string },
   signal: AbortSignal,
 ): Promise<OpenAnswer> {
-  const own = url.origin === request.url.origin ? request.privateHeaders : {}
   try {
     const { statusCode, headers, body } = await send(url, {
+      ...call,
       dispatcher: agent,
-      method: 'GET',
-      headers: { ...request.headers, ...own, via: `1.1 ${via}` },
+      headers: { ...call.headers, via: `1.1 ${via}` },
       signal,
     })
     return { status: statusCode, headers: plainHeaders(headers), body }
@@ -142,7 +173,7 @@ async function sendOne(
 
 async function finish(
   { status, headers, body }: OpenAnswer,
-  request: GuardedRequest,
+  request: Pick<GuardedRequest, 'maxBytes'>,
   { limits }: GuardedClientOptions,
   signal: AbortSignal,
 ): Promise<GuardedAnswer> {

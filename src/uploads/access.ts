@@ -44,7 +44,7 @@ export async function findImage(id: string, principal: Principal, stores: Stores
 }
 
 /** The caller's project. A record may outlive its project's configuration: then the rules of `default` hold. */
-export function projectOf(config: UploadsConfig, name: string): ProjectConfig {
+export function projectOf(config: Pick<UploadsConfig, 'projects'>, name: string): ProjectConfig {
   const project = Object.hasOwn(config.projects, name) ? config.projects[name] : config.projects['default']
   if (!project) throw new Error('the configuration has no default project')
   return project
