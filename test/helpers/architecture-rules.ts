@@ -59,7 +59,10 @@ export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
 
 const environmentHome = 'config/load-config.ts'
 const bannedWords = new Set(['util', 'utils', 'helper', 'helpers', 'common', 'manager', 'misc'])
-const tiedToNothing = 'playground'
+/** A page and a package of their own: they import nothing of ours, and nothing of ours imports them. */
+const tiedToNothing: readonly string[] = ['playground', 'client']
+/** Runs in browsers, beside whatever else is there. */
+const withoutPackages = 'client'
 
 /** One sentence per broken rule; an empty list means that the walls stand. */
 export function findFaults(files: readonly SourceFacts[]): string[] {
@@ -77,7 +80,7 @@ function faultsOfFile({ file, exports = [], readsEnvironment, isBarrel }: Source
   for (const word of [...wordsOf(file), ...exports.flatMap(wordsOf)]) {
     if (bannedWords.has(word)) faults.push(`${file}: "${word}" says nothing, name the thing`)
   }
-  if (roomOf(file) !== tiedToNothing && floors[roomOf(file)] === undefined)
+  if (!tiedToNothing.includes(roomOf(file)) && floors[roomOf(file)] === undefined)
     faults.push(`${file}: no floor for "${roomOf(file)}"`)
   if (roomOf(file) === 'transform' && transformRank(file) === -1)
     faults.push(`${file}: belongs in a room of transform/`)
@@ -97,7 +100,8 @@ function wrongFloor(file: string, target: string): string | undefined {
   if (target.startsWith('..')) return 'leaves src/'
   const [from, to] = [roomOf(file), roomOf(target)]
   if (from === to) return from === 'transform' ? wrongTransformOrder(file, target) : undefined
-  if (from === tiedToNothing || to === tiedToNothing) return `${tiedToNothing}/ is tied to nothing`
+  const loose = [from, to].find((room) => tiedToNothing.includes(room))
+  if (loose !== undefined) return `${loose}/ is tied to nothing`
   const [fromFloor, toFloor] = [floors[from], floors[to]]
   if (fromFloor === undefined || toFloor === undefined) return undefined
   if (toFloor > fromFloor) return `imports run down, this runs from floor ${fromFloor} up to ${toFloor}`
@@ -110,6 +114,7 @@ function wrongTransformOrder(file: string, target: string): string | undefined {
 }
 
 function wrongHome(file: string, specifier: string): string | undefined {
+  if (roomOf(file) === withoutPackages) return `${withoutPackages}/ has no dependencies`
   const homes = homesOf(packageOf(specifier))
   if (specifier.startsWith('node:') || homes === undefined) return undefined
   return homes.some((home) => home.test(file))
