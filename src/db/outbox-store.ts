@@ -26,6 +26,10 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
         .where('state', '=', 'waiting')
         .execute()
     },
+    async find(id) {
+      const row = await db.selectFrom('outbox').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toMessage(row)
+    },
     async list({ project, state, limit }) {
       let query = db
         .selectFrom('outbox')

@@ -37,7 +37,11 @@ export function reviewImage(
       tx,
       version.upload_id,
       { from: ['quarantined'], to: verdict, atMs },
-      { fact: { reviewed: true, version: version.version } },
+      {
+        fact: { reviewed: true, version: version.version },
+        // Approved, nothing is wrong with it any more; thrown out, it is so for good, with the words of the moderator.
+        ...(verdict === 'ready' ? { reason_code: null, reason_detail: null } : { reason_code: 'moderation_rejected' }),
+      },
     )
     if (verdict === 'rejected') await releaseObjects(tx, owner, [version.object_key], atMs)
     const image = await settleImage(tx, id, { atMs, otherwise: 'rejected' })

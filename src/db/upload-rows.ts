@@ -40,7 +40,7 @@ export type UploadChange = {
   readonly byte_length?: number
   readonly sha256?: string
   readonly version?: number
-  readonly reason_code?: string
+  readonly reason_code?: string | null
   readonly reason_detail?: string | null
 }
 

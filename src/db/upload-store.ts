@@ -5,6 +5,7 @@ import type { UploadEvent, UploadRecord } from './records.ts'
 import type { StoreContext } from './schema.ts'
 import type { UploadStore } from './stores.ts'
 import { isOpen, moveUpload, openStates, toUpload } from './upload-rows.ts'
+import { reviveUpload } from './revive-upload.ts'
 import { findUsage, recountUsage } from './usage.ts'
 
 type Move = UploadStore['move']
@@ -30,6 +31,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
     move: (...move) => moveOpen(context, ...move),
     finish: (id, result) => finishUpload(context, id, result),
     end: (id, from, to, why) => endUpload(context, id, { from, to }, why),
+    revive: (id, quota) => reviveUpload(context, id, quota),
     events: (id) => listEvents(context, id),
     stale: (asked) => listStale(context, asked),
     async findByStagingKey(key) {
