@@ -21,10 +21,12 @@ import { createHealthRoutes, createMetricsRoutes } from './http/operations-route
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordApiAnswer, recordHot } from './http/record-answer.ts'
 import { createJobQueue } from './jobs/create-job-queue.ts'
-import { createModerate } from './moderation/create-moderator.ts'
+import { createModerate, createModerators } from './moderation/create-moderator.ts'
+import { newId } from './lib/new-id.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
+import { signWebhook } from './signing/webhook-signature.ts'
 import { parseBlocks } from './sources/address-guard.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources } from './sources/create-sources.ts'
@@ -33,7 +35,9 @@ import { createGuardedClient } from './sources/guarded-client.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
+import { announceMessages } from './uploads/announce-messages.ts'
 import { createUploads, openServerSecrets, urlKeys } from './uploads/create-uploads.ts'
+import { createMessageDeliverer } from './uploads/deliver-messages.ts'
 import { createUploadTarget } from './uploads/targets/create-upload-target.ts'
 import type { UploadDeps } from './uploads/upload-deps.ts'
 
@@ -185,7 +189,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger.info('listening', { host, port })
         logger.flush()
         origin = originOf(host, port)
-        writing?.uploads.start()
+        writing?.start()
         return origin
       } catch (error) {
         // Nobody will close an app that never ran, and its renderers would keep the process alive.
@@ -215,7 +219,9 @@ async function openUploads(
   },
 ) {
   const { rendererPool, logger, metrics, network, origin } = parts
-  const stores = await openStores({ file: databaseFileOf(config) })
+  const opened = await openStores({ file: databaseFileOf(config) })
+  // Written messages wake the deliverer, which reads them from the very stores that wake it.
+  const stores = announceMessages(opened, () => deliverer.wake())
   const secrets = await openServerSecrets(stores)
   const signer = createUrlSigner(urlKeys(config, secrets))
   const log: UploadDeps['log'] = (level, event, fields) => logger[level](event, { ...fields })
@@ -224,24 +230,25 @@ async function openUploads(
     secret: Buffer.from(secrets.of('blob-permissions')).toString('hex'),
     timeoutMs: settings.targetTimeoutMs,
   })
-  const client = createGuardedClient({
-    ...{ limits: settings.outgoing.limits, connections: outgoingConnections },
-    allowed: parseBlocks(settings.outgoing.allowAddresses),
-    ...{ ...network, ownHosts: new Set(network.ownHosts) },
-    onRefused: () => metrics.event('uploads', 'address_refused'),
+  const count = (event: string) => metrics.event('uploads', event)
+  const clients = openClients(settings, network, () => count('address_refused'))
+  const moderators = await createModerators(settings.moderation, {
+    ...{ sign: signWebhook, now: Date.now, newId: () => newId('ask') },
+    post: (request, signal) => clients.operators.post(request, signal),
+    onUnreadable: (error) => logger.error('ban_list_unreadable', { error: String(error) }),
+  })
+  const drainMs = config.server.shutdownTimeoutMs
+  const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
+  const deliverer = createMessageDeliverer({
+    ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
+    post: (request, signal) => clients.guarded.post(request, signal),
   })
   const uploads = createUploads(settings, {
-    ...{ stores, secrets, origin, log },
+    ...{ stores, secrets, origin, log, queue, count },
     target: created.target,
-    queue: createJobQueue({
-      table: stores.jobs,
-      config: settings,
-      drainMs: config.server.shutdownTimeoutMs,
-      log: logger,
-    }),
     examiner: rendererPool,
     maxFrames: config.render.maxFrames,
-    moderate: createModerate([], settings.moderation, (moderator, error) =>
+    moderate: createModerate(moderators, settings.moderation, (moderator, error) =>
       logger.warn('moderator_failed', { moderator, error: String(error) }),
     ),
     sign: (target, options) => signer.sign(target, { ...options, scheme: 'native' }),
@@ -250,13 +257,14 @@ async function openUploads(
       staleWhileRevalidateSeconds: 0,
       maxBytes: Math.max(...Object.values(settings.projects).map((project) => project.maxBytes)),
     },
-    count: (event) => metrics.event('uploads', event),
     now: Date.now,
   })
   const api = createApi({
     ...{ auth: config.auth, uploads, secretOf: (purpose: string) => secrets.of(purpose) },
     door: created.kind === 'disk' ? created.target.door : undefined,
-    fetchOriginal: fetchFrom(client),
+    fetchOriginal: fetchFrom(clients.guarded),
+    deadJobs: queue,
+    wakeDeliverer: () => deliverer.wake(),
     requestTimeoutMs: config.server.requestTimeoutMs,
     closing: parts.closing,
     onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
@@ -265,10 +273,33 @@ async function openUploads(
   return {
     ...{ uploads, signer, api },
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
-    async close() {
-      await uploads.close()
-      await client.close()
+    start() {
+      uploads.start()
+      deliverer.start()
     },
+    async close() {
+      await deliverer.close()
+      await uploads.close()
+      await Promise.all([clients.guarded.close(), clients.operators.close()])
+    },
+  }
+}
+
+/**
+ * Two doors to the network. What users or projects name goes through the guarded one. The moderator is named by the operator alone, and stands next
+ * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
+ */
+function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
+  const { timeoutMs } = moderation
+  const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
+  const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
+  const { limits, allowAddresses } = outgoing
+  return {
+    guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
+    operators: createGuardedClient({
+      ...{ ...common, limits: { ...limits, ...patience } },
+      allowed: parseBlocks(['0.0.0.0/0', '::/0']),
+    }),
   }
 }
 

@@ -8,6 +8,7 @@ import type { BlobDoor } from '../uploads/targets/blob-door.ts'
 import { blobsPath } from '../uploads/targets/disk-target.ts'
 import { createBlobRoutes } from './blob-routes.ts'
 import { createImageRoutes } from './image-routes.ts'
+import { createMessageRoutes, type MessageRoutesDeps } from './message-routes.ts'
 import { createApiGate } from './middleware/api-gate.ts'
 import { recordApi, type ApiAnswered } from './middleware/record-api.ts'
 import { createPurgeRoutes } from './purge-routes.ts'
@@ -29,6 +30,8 @@ export function createApi(deps: {
   /** Of the disk target, which takes its bytes here. */
   readonly door: BlobDoor | undefined
   readonly fetchOriginal: FetchOriginal
+  readonly deadJobs: MessageRoutesDeps['deadJobs']
+  readonly wakeDeliverer: () => void
   readonly requestTimeoutMs: number
   readonly closing: AbortSignal
   readonly onAnswered: (answered: ApiAnswered) => void
@@ -69,6 +72,7 @@ export function createApi(deps: {
     createUploadRoutes(routes),
     createImageRoutes({ ...routes, fetchOriginal }),
     createPurgeRoutes(routes),
+    createMessageRoutes({ ...deps, uploads: uploads.deps }),
     createShareRoutes({ ...routes, tokens: uploads.tokens }),
   ]
 }

@@ -1,0 +1,73 @@
+import { Router, type Request, type Response } from 'express'
+import { AppError } from '../errors.ts'
+import { requireScope } from '../uploads/access.ts'
+import { listDeadJobs, retryDeadJob, type DeadJobsDeps, type DeadUploadJob } from '../uploads/dead-jobs.ts'
+import { describeMessage, replayMessage } from '../uploads/replay-message.ts'
+import type { UploadDeps } from '../uploads/upload-deps.ts'
+import { pathValue, queryNumber, queryValue, uncached } from './api-request.ts'
+import { principalOf } from './middleware/authenticate.ts'
+
+export type MessageRoutesDeps = {
+  readonly uploads: UploadDeps
+  readonly deadJobs: DeadJobsDeps['deadJobs']
+  /** Has messages delivered that wait. */
+  readonly wakeDeliverer: () => void
+}
+
+const states = ['waiting', 'delivered', 'dead'] as const
+const limits = { min: 1, max: 100, default: 20 }
+
+/** For those who run a project: webhook messages and jobs, and another try for those that were given up. */
+export function createMessageRoutes({ uploads, deadJobs, wakeDeliverer }: MessageRoutesDeps): Router {
+  const { outbox } = uploads.stores
+  const router = Router()
+
+  router.get('/v1/messages', async (request, response) => {
+    const project = administered(response)
+    const state = stateOf(request)
+    const limit = queryNumber(request, 'limit', limits)
+    const messages = await outbox.list({ project, limit, ...(state && { state }) })
+    uncached(response).json({ messages: messages.map(describeMessage) })
+  })
+  router.post('/v1/messages/:id/replay', async (request, response) => {
+    const message = await replayMessage(administered(response), pathValue(request, 'id'), { outbox, now: uploads.now })
+    wakeDeliverer()
+    uncached(response).status(202).json(describeMessage(message))
+  })
+  router.get('/v1/jobs/dead', async (request, response) => {
+    const project = administered(response)
+    const dead = await listDeadJobs(project, queryNumber(request, 'limit', limits), { ...uploads, deadJobs })
+    uncached(response).json({ jobs: dead.map(describeDead) })
+  })
+  router.post('/v1/jobs/dead/:id/retry', async (request, response) => {
+    const upload = await retryDeadJob(administered(response), pathValue(request, 'id'), { ...uploads, deadJobs })
+    uncached(response).status(202).json({ uploadId: upload.id, state: upload.state })
+  })
+  return router
+}
+
+/** The project of the caller, who runs it. */
+function administered(response: Response): string {
+  const principal = principalOf(response)
+  requireScope(principal, 'admin')
+  return principal.project
+}
+
+function stateOf(request: Request): (typeof states)[number] | undefined {
+  const asked = queryValue(request, 'state')
+  if (asked === undefined) return undefined
+  const state = states.find((one) => one === asked)
+  if (state) return state
+  throw new AppError('bad_request', {
+    detail: `"state": expected one of ${states.join(', ')}, got ${JSON.stringify(asked).slice(0, 40)}.`,
+  })
+}
+
+function describeDead({ job, upload }: DeadUploadJob) {
+  const { id, kind, attempts, lastError, diedAtMs } = job
+  return {
+    ...{ id, kind, attempts, lastError },
+    diedAt: new Date(diedAtMs).toISOString(),
+    upload: { id: upload.id, state: upload.state },
+  }
+}
