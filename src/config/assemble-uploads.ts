@@ -52,6 +52,7 @@ function targetOf(values: SettingValues, places: Places): UploadTargetConfig | u
     bucket: target.bucket,
     prefix: target.prefix,
     endpoint: values.s3Endpoint,
+    clientEndpoint: values.uploadsEndpoint,
     region: values.s3Region,
     forcePathStyle: values.s3ForcePathStyle ?? false,
     credentials: undefined,

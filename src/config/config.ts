@@ -170,6 +170,8 @@ export type RenderConfig = {
   readonly sharedDecodeBytes: number
   /** Resident MB above which a renderer is replaced after its job. */
   readonly memoryCeilingMB: number
+  /** Resident MB above which a renderer is killed at work; more than `memoryCeilingMB`. */
+  readonly memoryLimitMB: number
   /** OS niceness of renderers, 0..19. */
   readonly niceness: number
   readonly jemalloc: 'auto' | 'off'
@@ -257,6 +259,8 @@ export type UploadTargetConfig = { readonly kind: 'disk'; readonly folder: strin
 
 export type S3TargetConfig = Omit<S3OriginConfig, 'kind'> & {
   readonly kind: 's3'
+  /** Where clients reach the store, when that is not where this server does; in signed URLs only. */
+  readonly clientEndpoint: string | undefined
   /** Whether uploads of unknown size may use a presigned POST; R2 and B2 have none. */
   readonly presignedPost: boolean
 }

@@ -1,6 +1,6 @@
 import { setting } from './setting.ts'
 import { hostAndPort, uploadTarget, uploadTypes, webhookSecret, webhookUrl } from './api-value-parsers.ts'
-import { decimalNumber, fileSystemPath, onOff, oneOf, wholeNumber } from './value-parsers.ts'
+import { decimalNumber, fileSystemPath, onOff, oneOf, webOrigin, wholeNumber } from './value-parsers.ts'
 
 const megabytes = 'MB (1000000 bytes)'
 
@@ -13,6 +13,16 @@ export const uploadSettings = {
       'Where uploads are stored: `disk` (below HALFTONE_DATA_DIR), an S3 bucket (S3_ENDPOINT, S3_REGION, AWS_*), or `off` for no upload API.',
     value: uploadTarget(),
     default: 'disk',
+  }),
+  uploadsEndpoint: setting({
+    env: 'HALFTONE_UPLOADS_ENDPOINT',
+    group: 'uploads',
+    meaning:
+      'Where browsers reach the S3 store of uploads, when that is not S3_ENDPOINT; only the URLs that they are given name it.',
+    value: webOrigin(),
+    default: undefined,
+    defaultText: 'the value of S3_ENDPOINT',
+    why: 'Among containers the store is http://minio:9000, which means nothing outside; a signature is good for one host only.',
   }),
   presignedPost: setting({
     env: 'HALFTONE_UPLOADS_PRESIGNED_POST',

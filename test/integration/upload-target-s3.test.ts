@@ -24,7 +24,8 @@ function open(changes: Partial<S3TargetConfig> = {}, timeoutMs = 10_000): S3Targ
   const { endpoint, region, accessKeyId, secretAccessKey } = server
   const credentials = { accessKeyId, secretAccessKey, sessionToken: undefined }
   const where = { kind: 's3', bucket: 'uploads', prefix: 'some/where', endpoint, region, forcePathStyle: true } as const
-  return createS3Target({ ...where, credentials, presignedPost: true, ...changes }, { timeoutMs, connections: 16 })
+  const own = { credentials, clientEndpoint: undefined, presignedPost: true }
+  return createS3Target({ ...where, ...own, ...changes }, { timeoutMs, connections: 16 })
 }
 
 beforeAll(async () => {
@@ -73,6 +74,32 @@ describe.skipIf(!hasS3Server)('the S3 target', () => {
     ]) {
       expect((await send(signed, bytes, { url })).status).toBe(403)
     }
+  })
+
+  test('clients may reach the store elsewhere: what they are given names that host, and is signed for it', async () => {
+    const outside = server.endpoint.replace('127.0.0.1', 'localhost')
+    const split = open({ clientEndpoint: outside })
+    const [bytes, permitted] = [Buffer.from('from outside'), permission(Buffer.from('from outside'))]
+    const signed = await split.signPut(permitted, patient())
+    expect(new URL(signed.url).origin).toBe(outside)
+    // Signed for one host: the other one is refused.
+    expect((await send(signed, bytes, { url: signed.url.replace(outside, server.endpoint) })).status).toBe(403)
+    expect((await send(signed, bytes)).status).toBe(200)
+    // What the server does itself goes to its own endpoint still, or this would fail where the outside is not reachable.
+    expect(await split.read(permitted.key, { maxBytes: 100 }, patient())).toEqual(bytes)
+    expect(new URL((await split.signPost(permission(bytes), patient())).url).origin).toBe(outside)
+    const key = newKey()
+    const multipartId = await split.startParts({ key, contentType: 'image/jpeg' }, patient())
+    const parts = [{ number: 1, byteLength: 5 }]
+    const [part] = await split.signParts({ key, multipartId, parts, expiresInSeconds: 60 }, patient())
+    expect(new URL(part?.url ?? '').origin).toBe(outside)
+    await split.abortParts({ key, multipartId }, patient())
+    await split.close()
+
+    const unreachable = open({ clientEndpoint: 'http://uploads.example.invalid' })
+    await unreachable.write(permitted.key, bytes, 'image/jpeg', patient())
+    expect((await unreachable.signPut(permission(bytes), patient())).url).toContain('http://uploads.example.invalid/')
+    await unreachable.close()
   })
 
   test('forms are refused where the store is said to have none', async () => {

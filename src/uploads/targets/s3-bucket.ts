@@ -19,6 +19,8 @@ export type S3TargetOptions = {
 export type S3Bucket = {
   readonly sdk: typeof Sdk
   readonly client: Sdk.S3Client
+  /** Signs what clients send, to where they reach the store. */
+  readonly signer: Sdk.S3Client
   readonly signUrl: typeof getSignedUrl
   readonly signForm: typeof createPresignedPost
   /** Bucket and key as commands want them. Throws `bad_request` for what is no key. */
@@ -60,6 +62,7 @@ export function openS3Bucket(
     async close() {
       const bucket = await loading?.catch(() => undefined)
       bucket?.client.destroy()
+      bucket?.signer.destroy()
     },
   }
 }
@@ -70,9 +73,14 @@ async function loadBucket(config: S3TargetConfig, options: S3TargetOptions): Pro
     import('@aws-sdk/s3-request-presigner'),
     import('@aws-sdk/s3-presigned-post'),
   ])
+  const settings = clientSettings(config, options)
+  const client = new sdk.S3Client(settings)
+  const { clientEndpoint: endpoint } = config
+  // Credentials are asked for once: where they come from may be a request away.
+  const { credentials } = client.config
   return {
-    sdk,
-    client: new sdk.S3Client(clientSettings(config, options)),
+    ...{ sdk, client },
+    signer: endpoint === undefined ? client : new sdk.S3Client({ ...settings, endpoint, credentials }),
     signUrl: presigner.getSignedUrl,
     signForm: presignedPost.createPresignedPost,
     at: (key) => {

@@ -13,7 +13,7 @@ export async function signS3Put(bucket: S3Bucket, permission: PutPermission): Pr
     IfNoneMatch: '*',
     ...(checksum === undefined ? {} : { ChecksumSHA256: checksum }),
   })
-  const url = await bucket.signUrl(bucket.client, command, {
+  const url = await bucket.signUrl(bucket.signer, command, {
     expiresIn: permission.expiresInSeconds,
     signableHeaders: new Set(['host', ...Object.keys(headers)]),
     unhoistableHeaders: new Set(Object.keys(headers)),
@@ -24,7 +24,7 @@ export async function signS3Put(bucket: S3Bucket, permission: PutPermission): Pr
 /** A form for at most so many bytes of exactly this type under exactly this key. */
 export async function signS3Form(bucket: S3Bucket, permission: PutPermission): Promise<SignedRequest> {
   const { Bucket, Key } = bucket.at(permission.key)
-  const { url, fields } = await bucket.signForm(bucket.client, {
+  const { url, fields } = await bucket.signForm(bucket.signer, {
     Bucket,
     Key,
     Expires: permission.expiresInSeconds,
@@ -54,6 +54,6 @@ export async function signS3Part(
   })
   const headers = { 'content-length': String(byteLength) }
   const signableHeaders = new Set(['host', ...Object.keys(headers)])
-  const url = await bucket.signUrl(bucket.client, command, { expiresIn: expiresInSeconds, signableHeaders })
+  const url = await bucket.signUrl(bucket.signer, command, { expiresIn: expiresInSeconds, signableHeaders })
   return { number, method: 'PUT', url, headers }
 }

@@ -73,7 +73,16 @@ describe('the target', () => {
       { HALFTONE_UPLOADS: 's3://pics', S3_ENDPOINT: 'http://minio:9000', S3_FORCE_PATH_STYLE: 'true', S3_REGION: 'x' },
       { endpoint: 'http://minio:9000', forcePathStyle: true, region: 'x', presignedPost: true },
     ],
-    ['AWS', { HALFTONE_UPLOADS: 's3://pics' }, { presignedPost: true }],
+    [
+      'a store that clients reach elsewhere',
+      {
+        HALFTONE_UPLOADS: 's3://pics',
+        S3_ENDPOINT: 'http://minio:9000',
+        HALFTONE_UPLOADS_ENDPOINT: 'https://uploads.example.com',
+      },
+      { endpoint: 'http://minio:9000', clientEndpoint: 'https://uploads.example.com' },
+    ],
+    ['AWS', { HALFTONE_UPLOADS: 's3://pics' }, { presignedPost: true, clientEndpoint: undefined }],
     [
       'R2, which has no POST',
       { HALFTONE_UPLOADS: 's3://pics', S3_ENDPOINT: 'https://abc.r2.cloudflarestorage.com' },
