@@ -57,6 +57,16 @@ async function reviewImage(image: ImageRecord, state: 'ready' | 'rejected', deps
     throw new AppError('wrong_state', { detail: `Only quarantined images are reviewed; this one is ${image.state}.` })
   }
   deps.count(`reviewed_${state}`)
+  if (state === 'rejected') await dropRejected(image, deps)
+}
+
+/** What was thrown out does not lie about until the sweeper's grace is over. */
+async function dropRejected(image: ImageRecord, deps: UploadDeps): Promise<void> {
+  const rejected = (await deps.stores.images.versions(image.id)).filter((version) => version.state === 'rejected')
+  const objects = await Promise.all(rejected.map(({ objectKey }) => deps.stores.objects.find(objectKey)))
+  // Those that the owner has as another image, too, are still stored.
+  const keys = objects.flatMap((object) => (object?.state === 'deleting' ? [object.key] : []))
+  await dropObjects(image, keys, deps, AbortSignal.timeout(deps.config.targetTimeoutMs))
 }
 
 /** Whatever was rendered from it is rendered anew, and answered under another ETag; every tier forgets at once. */
@@ -72,7 +82,16 @@ export async function deleteImage(image: ImageRecord, deps: UploadDeps, signal: 
   const removed = await deps.stores.images.remove(image.id, messagesFor(image, message, deps))
   if (!removed) return
   deps.count('image_deleted')
-  for (const key of removed.objectKeys) {
+  await dropObjects(image, removed.objectKeys, deps, signal)
+}
+
+async function dropObjects(
+  image: ImageRecord,
+  keys: readonly string[],
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const key of keys) {
     try {
       await deps.target.delete(key, withDeadline(signal, deps.config.targetTimeoutMs))
       await deps.stores.objects.forget(key)
