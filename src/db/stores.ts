@@ -118,6 +118,8 @@ export interface UploadStore {
     readonly states: readonly UploadState[]
     readonly untouchedSinceMs?: number
     readonly expiredAtMs?: number
+    /** The last one of the page before. */
+    readonly after?: Pick<UploadRecord, 'updatedAtMs' | 'id'>
     readonly limit: number
   }): Promise<readonly UploadRecord[]>
   /** Whether any unsettled upload uses this staging key. */

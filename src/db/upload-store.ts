@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { createUpload } from './create-upload.ts'
 import { endUpload } from './end-upload.ts'
 import { finishUpload } from './finish-upload.ts'
@@ -86,7 +87,7 @@ async function listStale(
   { db }: StoreContext,
   asked: Parameters<UploadStore['stale']>[0],
 ): Promise<readonly UploadRecord[]> {
-  const { states, untouchedSinceMs, expiredAtMs, limit } = asked
+  const { states, untouchedSinceMs, expiredAtMs, after, limit } = asked
   if (states.length === 0 || (untouchedSinceMs === undefined && expiredAtMs === undefined)) return []
   const rows = await db
     .selectFrom('uploads')
@@ -97,6 +98,9 @@ async function listStale(
         ...(untouchedSinceMs === undefined ? [] : [where('updated_at_ms', '<=', untouchedSinceMs)]),
         ...(expiredAtMs === undefined ? [] : [where('expires_at_ms', '<=', expiredAtMs)]),
       ]),
+    )
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(updated_at_ms, id) > (${after?.updatedAtMs}, ${after?.id})`),
     )
     .orderBy('updated_at_ms')
     .orderBy('id')
