@@ -1,6 +1,6 @@
 import type { UploadRecord, UploadState } from '../db/records.ts'
 import type { NewMessage } from '../db/stores.ts'
-import type { AppError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { projectOf } from './access.ts'
 import type { UploadDeps } from './upload-deps.ts'
 
@@ -42,6 +42,11 @@ export async function endUpload(
   // A failed one keeps its bytes for another try by hand, until the sweeper's grace is over.
   if (to !== 'failed') await dropStaging(upload, deps)
   return true
+}
+
+/** Why an upload fails whose bytes are not there. */
+export function bytesAreGone(): AppError {
+  return new AppError('processing_failed', { detail: 'The uploaded bytes are gone.' })
 }
 
 /** Messages are written only where somebody is to be told. */

@@ -10,7 +10,7 @@ import type { ImageFacts } from '../transform/image/image-facts.ts'
 import { projectOf } from './access.ts'
 import { applyEdits } from './apply-edits.ts'
 import { isVerdict } from './confirm-upload.ts'
-import { dropStaging, endUpload, messagesFor, rejectUpload } from './end-upload.ts'
+import { bytesAreGone, dropStaging, endUpload, messagesFor, rejectUpload } from './end-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { assertFacts, assertSameType, rulesOfRecord } from './upload-policy.ts'
 
@@ -39,6 +39,8 @@ export async function processUpload(job: Job, deps: UploadDeps, signal: AbortSig
   } catch (thrown) {
     const error = toAppError(thrown)
     if (isVerdict(error.code) && !error.retryable) return rejectUpload(upload, ['processing'], error, deps)
+    // No further try would find them.
+    if (error.code === 'processing_failed') return void (await endUpload(upload, ['processing'], 'failed', error, deps))
     deps.log('warn', 'upload_attempt_failed', {
       uploadId,
       attempt: job.attempt,
@@ -57,7 +59,7 @@ async function checkUpload(upload: UploadRecord, deps: UploadDeps, signal: Abort
   const rules = rulesOfRecord(projectOf(config, upload.project), upload)
   const within = withDeadline(signal, config.targetTimeoutMs)
   const uploaded = await target.read(upload.stagingKey, { maxBytes: rules.maxBytes }, within)
-  if (!uploaded) throw new AppError('processing_failed', { detail: 'The uploaded bytes are gone.' })
+  if (!uploaded) throw bytesAreGone()
   const sha256 = createHash('sha256').update(uploaded).digest('hex')
   if (upload.byteLength !== undefined && upload.byteLength !== uploaded.length) {
     throw new AppError('size_mismatch', { detail: `Declared as ${upload.byteLength} bytes; ${uploaded.length} came.` })

@@ -1,73 +1,128 @@
-import { AppError, toAppError } from '../errors.ts'
-import { withDeadline } from '../lib/deadline.ts'
-import { confirmUpload, enqueue } from './confirm-upload.ts'
+import type { UploadRecord } from '../db/records.ts'
+import { AppError } from '../errors.ts'
+import { enqueue } from './confirm-upload.ts'
+import { deleteCondemned } from './delete-abandoned.ts'
+import { endOverdue } from './end-overdue.ts'
 import { dropStaging, endUpload } from './end-upload.ts'
+import { note, sweepEach, type Round, type Tally } from './sweep-each.ts'
+import { sweepGhosts, sweepParts, type GhostPlaces } from './sweep-ghosts.ts'
 import type { UploadDeps } from './upload-deps.ts'
 
-export type Swept = {
-  readonly confirmed: number
-  readonly expired: number
-  readonly requeued: number
-  readonly objectsDeleted: number
+/** Where the next round goes on; kept by whoever sweeps more than once. */
+export type SweepPlaces = {
+  pending?: { readonly updatedAtMs: number; readonly id: string } | undefined
+  readonly ghosts: GhostPlaces
 }
 
 // A page at a time: what is left waits for the next round.
 const batch = 200
 
-/**
- * Finds what a crash, a closed tab or a lost confirm left behind, and does the safe part by itself: confirms what has its bytes,
- * expires what never got them, gives stuck jobs to the queue again, and deletes objects that nothing refers to.
- */
-export async function sweepUploads(deps: UploadDeps, signal: AbortSignal): Promise<Swept> {
-  const pending = await endPending(deps, signal)
-  const requeued = await requeueStuck(deps)
-  const objectsDeleted = await deleteAbandoned(deps, signal)
-  await dropEnded(deps)
-  await deps.stores.uploads.forgetIdempotency(deps.now())
-  return { ...pending, requeued, objectsDeleted }
-}
+// Between the row that says `uploaded` and its job lies one write; a busy database may take seconds for it.
+const strandedAfterMs = 15_000
 
-async function endPending(deps: UploadDeps, signal: AbortSignal): Promise<{ confirmed: number; expired: number }> {
-  let [confirmed, expired] = [0, 0]
-  const overdue = await deps.stores.uploads.stale({ states: ['pending'], expiredAtMs: deps.now(), limit: batch })
-  for (const upload of overdue) {
+// A job that takes its process down with it is not tried for ever.
+const roundsOfTries = 2
+
+/**
+ * Finds what a crash, a closed tab or a lost confirm left behind, and does the safe part by itself. Each step is bounded, none is stopped
+ * by another or by one bad row, and every change is a compare-and-set, so that two processes may sweep at once.
+ */
+export async function sweepUploads(
+  deps: UploadDeps,
+  signal: AbortSignal,
+  places: SweepPlaces = { ghosts: {} },
+): Promise<Tally> {
+  const round: Round = { deps, signal, tally: {} }
+  const steps: readonly (() => Promise<unknown>)[] = [
+    () => endPending(places, round),
+    () => requeueStranded(round),
+    () => deleteObjects(round),
+    () => dropFailed(round),
+    () => sweepParts(round),
+    () => sweepGhosts(places.ghosts, round),
+    () => deps.stores.uploads.forgetIdempotency(deps.now()),
+  ]
+  for (const step of steps) {
+    if (signal.aborted) break
     try {
-      await confirmUpload(upload, deps, signal)
-      confirmed += 1
-    } catch (thrown) {
-      const { code } = toAppError(thrown)
-      if (code !== 'not_uploaded' && code !== 'expired') continue
-      // A slow PUT that began in time may still end well.
-      const isOver = upload.expiresAtMs + deps.config.graceSeconds * 1000 <= deps.now()
-      if (isOver && (await endUpload(upload, ['pending'], 'expired', new AppError('expired'), deps))) expired += 1
+      await step()
+    } catch (error) {
+      if (signal.aborted) break
+      note(round, 'error')
+      deps.log('error', 'sweep_failed', { error: String(error) })
     }
   }
-  return { confirmed, expired }
+  return round.tally
 }
 
-async function requeueStuck(deps: UploadDeps): Promise<number> {
-  // Twice the time one try may take: what is older has no job, or one that will be added in vain.
-  const untouchedSinceMs = deps.now() - 2 * deps.config.jobTimeoutMs
-  const stuck = await deps.stores.uploads.stale({ states: ['uploaded', 'processing'], untouchedSinceMs, limit: batch })
-  for (const upload of stuck) await enqueue(upload, deps)
-  return stuck.length
+/** A page of them, and the next page in the next round: those that are merely waited for must not keep the others from being seen. */
+async function endPending(places: SweepPlaces, round: Round): Promise<void> {
+  const { deps, signal } = round
+  const overdue = await deps.stores.uploads.stale({
+    ...{ states: ['pending'], expiredAtMs: deps.now(), limit: batch },
+    ...(places.pending && { after: places.pending }),
+  })
+  await sweepEach(
+    overdue,
+    async (upload) => {
+      const end = await endOverdue(upload, deps, signal)
+      return end === 'left' ? undefined : end
+    },
+    round,
+  )
+  places.pending = overdue.length < batch ? undefined : overdue.at(-1)
 }
 
-async function deleteAbandoned(deps: UploadDeps, signal: AbortSignal): Promise<number> {
-  const { stores, target, config } = deps
-  const abandoned = await stores.objects.abandoned(deps.now() - config.graceSeconds * 1000, batch)
-  for (const object of abandoned) {
-    await target.delete(object.key, withDeadline(signal, config.targetTimeoutMs))
-    await stores.objects.forget(object.key)
-  }
-  return abandoned.length
+async function requeueStranded(round: Round): Promise<void> {
+  const { deps } = round
+  const stranded = await deps.stores.survey.stranded(deps.now() - strandedAfterMs, batch)
+  await sweepEach(
+    stranded,
+    async (upload) => {
+      if ((await triesOf(upload, deps)) < roundsOfTries * deps.config.maxAttempts) {
+        await enqueue(upload, deps)
+        return 'requeued'
+      }
+      const why = new AppError('processing_failed', {
+        detail: 'It could not be processed, however often it was tried.',
+      })
+      return (await endUpload(upload, ['uploaded', 'processing'], 'failed', why, deps)) ? 'given_up' : undefined
+    },
+    round,
+  )
 }
 
-/** Failed uploads keep their bytes for a while; then these go, too. */
-async function dropEnded(deps: UploadDeps): Promise<void> {
+/** Since it was confirmed, or taken up again by hand. */
+async function triesOf(upload: UploadRecord, { stores }: UploadDeps): Promise<number> {
+  const events = await stores.uploads.events(upload.id)
+  const since = events.findLastIndex(({ to }) => to === 'uploaded')
+  return events.slice(since + 1).filter(({ to }) => to === 'processing').length
+}
+
+async function deleteObjects(round: Round): Promise<void> {
+  const { deps, signal } = round
+  const condemned = await deps.stores.objects.abandoned(deps.now() - deps.config.graceSeconds * 1000, batch)
+  await sweepEach(
+    condemned,
+    async ({ key }) => {
+      await deleteCondemned(key, deps, signal)
+      return 'object_deleted'
+    },
+    round,
+  )
+}
+
+/** Failed uploads keep their bytes for a while, for another try by hand; then these go, too. */
+async function dropFailed(round: Round): Promise<void> {
+  const { deps } = round
   const untouchedSinceMs = deps.now() - deps.config.graceSeconds * 1000
-  const failed = await deps.stores.uploads.stale({ states: ['failed'], untouchedSinceMs, limit: batch })
-  for (const upload of failed) {
-    if (await deps.stores.uploads.move(upload.id, ['failed'], 'deleted')) await dropStaging(upload, deps)
-  }
+  await sweepEach(
+    await deps.stores.uploads.stale({ states: ['failed'], untouchedSinceMs, limit: batch }),
+    async (upload) => {
+      if (!(await deps.stores.uploads.end(upload.id, ['failed'], 'deleted', {}))) return undefined
+      await dropStaging(upload, deps)
+      return 'failed_dropped'
+    },
+    round,
+  )
 }
