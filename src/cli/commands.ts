@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { addAuditCommand } from './audit.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { addExplainCommand } from './explain.ts'
 import { addKeysCommand } from './keys.ts'
 import { addMigrateCommand } from './migrate.ts'
@@ -14,4 +15,5 @@ export const commands: readonly ((program: Command) => void)[] = [
   addKeysCommand,
   addMigrateCommand,
   addAuditCommand,
+  addDoctorCommand,
 ]

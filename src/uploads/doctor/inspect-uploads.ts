@@ -35,9 +35,14 @@ export async function inspectUploads(
   await probeTarget(deps, signal)
   await compareStore(options, findings, deps, signal)
   await inspectRows(findings, deps, signal)
-  const faults = (await options.checkCors?.(signal)) ?? []
+  const faults = (await options.checkCors?.(signal).catch(unreadable)) ?? []
   findings.count('bucket_cors', { count: faults.length, examples: faults })
   return findings.list()
+}
+
+/** Reading the rules takes a permission that uploading does not. */
+function unreadable(error: unknown): readonly string[] {
+  return [`The rules cannot be read: ${String(error)}`]
 }
 
 async function compareStore(
@@ -70,7 +75,9 @@ async function tell(
   const { options, findings, deps, signal } = to
   const isImplausible = unknown > plausibleUnknown && unknown > known
   if (isImplausible) {
-    await findings.add('implausible', `${space}/: ${unknown} unknown beside ${known} known`)
+    await findings.add('implausible', `${space}/: ${unknown} unknown beside ${known} known`, () =>
+      Promise.resolve(options.isForced),
+    )
   }
   const isHeldBack = isImplausible && !options.isForced
   for (const verdict of verdicts) {
