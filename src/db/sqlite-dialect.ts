@@ -1,14 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  CompiledQuery,
-  SqliteAdapter,
-  SqliteDriver,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-  type Dialect,
-  type SqliteDatabase as KyselyDatabase,
-  type SqliteStatement,
-} from 'kysely'
+import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Dialect } from 'kysely'
+import type { GroupedDatabase, GroupedStatement } from './commit-groups.ts'
+import { createGroupCommitDriver } from './group-commit-driver.ts'
 import type { SqliteDatabase } from './open-database.ts'
 import type { TableDialect } from './table-dialect.ts'
 
@@ -24,25 +17,12 @@ export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'st
 
 /**
  * SQLite as the stores need it: transactions take the write lock when they begin (one that reads first and writes later could not wait
- * for another process, it would fail), tables change inside transactions, and statements are prepared once. `onWrite` follows every
- * statement that may have changed a row.
+ * for another process, it would fail), share the waiting for the disk, tables change inside transactions, and statements are prepared
+ * once. `onWrite` follows every statement that may have changed a row.
  */
 export function createSqliteDialect(database: SqliteDatabase, onWrite: () => void): Dialect {
   return {
-    createDriver() {
-      const driver = new SqliteDriver({
-        database: keepStatements(database, onWrite),
-        onCreateConnection: (connection) => {
-          const execute = connection.executeQuery.bind(connection)
-          connection.executeQuery = (query) => untilFree(() => execute(query))
-          return Promise.resolve()
-        },
-      })
-      driver.beginTransaction = async (connection) => {
-        await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-      }
-      return driver
-    },
+    createDriver: () => createGroupCommitDriver(keepStatements(database, onWrite), untilFree),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -53,11 +33,11 @@ export function createSqliteDialect(database: SqliteDatabase, onWrite: () => voi
  * SQLite's own waiting blocks the whole process, and for good when the lock is held by another connection of it. A statement that found
  * the database busy did nothing, and inside a transaction none does, so it is simply tried again.
  */
-async function untilFree<T>(work: () => Promise<T>): Promise<T> {
+async function untilFree(work: () => void): Promise<void> {
   const untilMs = performance.now() + lockWaitMs
   for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     try {
-      return await work()
+      return work()
     } catch (error) {
       if (!isBusy(error) || performance.now() > untilMs) throw error
       await sleep(pauseMs)
@@ -69,8 +49,11 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
 }
 
-/** Kysely is careful where SQLite is not: CREATE TABLE does roll back. */
+/** Kysely is careful where this is not: CREATE TABLE does roll back, and the driver keeps transactions apart itself. */
 class TransactionalAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
   override get supportsTransactionalDdl(): boolean {
     return true
   }
@@ -95,8 +78,8 @@ export function createChangeMark(database: SqliteDatabase): { readonly bump: () 
   }
 }
 
-function keepStatements(database: SqliteDatabase, onWrite: () => void): KyselyDatabase {
-  const kept = new Map<string, SqliteStatement>()
+function keepStatements(database: SqliteDatabase, onWrite: () => void): GroupedDatabase {
+  const kept = new Map<string, GroupedStatement>()
   return {
     prepare(sql) {
       const found = kept.get(sql)
@@ -107,25 +90,26 @@ function keepStatements(database: SqliteDatabase, onWrite: () => void): KyselyDa
       kept.set(sql, made)
       return made
     },
+    isInTransaction: () => database.inTransaction,
     close: () => void database.close(),
   }
 }
 
-function prepare(database: SqliteDatabase, sql: string, onWrite: () => void): SqliteStatement {
+function prepare(database: SqliteDatabase, sql: string, onWrite: () => void): GroupedStatement {
   const statement = database.prepare(sql)
+  const isWriting = !statement.readonly
   // SQLite counts COMMIT as reading, but it is what makes the rows of a transaction visible.
-  const isWriting = !statement.readonly || sql === 'commit'
+  const isMarked = isWriting || sql === 'commit'
   const marked = <T>(work: () => T): T => {
     try {
       return work()
     } finally {
-      if (isWriting) onWrite()
+      if (isMarked) onWrite()
     }
   }
   return {
-    reader: statement.reader,
+    ...{ isWriting, reader: statement.reader },
     all: (parameters) => marked(() => statement.all(parameters)),
     run: (parameters) => marked(() => statement.run(parameters)),
-    iterate: (parameters) => statement.iterate(parameters),
   }
 }
