@@ -50,6 +50,11 @@ export const errorTable = {
   too_many_pixels: { status: 422, title: 'The original has more pixels than allowed', retryable: false },
   too_many_frames: { status: 422, title: 'The original has more frames than allowed', retryable: false },
   render_too_slow: { status: 422, title: 'The picture could not be rendered in the time allowed', retryable: true },
+  render_too_large: {
+    status: 422,
+    title: 'The picture could not be rendered in the memory allowed',
+    retryable: false,
+  },
   render_refused: {
     status: 422,
     title: 'The original has crashed the renderer and is refused for a while',

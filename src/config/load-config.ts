@@ -123,6 +123,7 @@ function assembleRender(values: WholeValues): RenderConfig {
     queueBytes: values.originalsInFlightMB * 1_000_000,
     sharedDecodeBytes: values.sharedDecodeMB * 1_000_000,
     memoryCeilingMB: values.rendererMemoryMB,
+    memoryLimitMB: values.rendererMemoryLimitMB,
     niceness: values.rendererNiceness,
     jemalloc: values.jemalloc,
     refuseSeconds: values.refuseSeconds,
@@ -169,6 +170,15 @@ function contradictions(
   if (values.originalCacheMB !== undefined && values.originalCacheMB < neededMB) {
     const message = `expected at least ${String(neededMB)}, eight times the largest original allowed, got ${String(values.originalCacheMB)}. Raise it, or lower HALFTONE_MAX_ORIGINAL_MB.`
     found.push({ name: 'HALFTONE_ORIGINAL_CACHE_MB', message })
+  }
+  const { rendererMemoryMB, rendererMemoryLimitMB } = values
+  if (
+    rendererMemoryMB !== undefined &&
+    rendererMemoryLimitMB !== undefined &&
+    rendererMemoryLimitMB <= rendererMemoryMB
+  ) {
+    const message = `expected more than HALFTONE_RENDERER_MEMORY_MB (${String(rendererMemoryMB)}), got ${String(rendererMemoryLimitMB)}. Raise it, or lower the other.`
+    found.push({ name: 'HALFTONE_RENDERER_MEMORY_LIMIT_MB', message })
   }
   if (values.metricsPort !== undefined && values.metricsPort === values.port) {
     const message = `expected a port other than PORT, got ${String(values.port)} for both. Change one of them.`

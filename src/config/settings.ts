@@ -482,6 +482,15 @@ export const settings = {
     default: '512',
     why: 'Four renders at once peaked at 264 MB with jemalloc and 387 without; above this it is leaking or fragmented.',
   }),
+  rendererMemoryLimitMB: setting({
+    env: 'HALFTONE_RENDERER_MEMORY_LIMIT_MB',
+    group: 'rendering',
+    meaning:
+      'Resident memory above which a renderer is killed at work, and what it was rendering refused; more than HALFTONE_RENDERER_MEMORY_MB. On Linux only.',
+    value: wholeNumber({ min: 65, max: 1000000, unit: 'MB' }),
+    default: '4096',
+    why: 'The largest that is allowed peaks at 2.9 GB (AVIF of 120 megapixels with 10 bits and alpha), on top of what a renderer still holds; progressive JPEG at 1.1, interlaced PNG at 1.8. Lower it together with HALFTONE_MAX_MEGAPIXELS where less is there.',
+  }),
   rendererNiceness: setting({
     env: 'HALFTONE_RENDERER_NICENESS',
     group: 'rendering',

@@ -13,6 +13,7 @@ export const quickRenderConfig: RenderConfig = {
   deadlineMs: 20_000,
   sharedDecodeBytes: 128_000_000,
   memoryCeilingMB: 1024,
+  memoryLimitMB: 4096,
   niceness: 10,
   jemalloc: 'auto',
   refuseSeconds: 60,

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { RenderConfig } from '../../src/config/config.ts'
 import type { OriginalFile } from '../../src/transform/executor/job-original.ts'
 import { createRendererPool, type RendererPool } from '../../src/transform/executor/renderer-pool.ts'
 import { fourQuarters, noise, planOf, quickRenderConfig } from '../helpers/render-fixtures.ts'
@@ -22,8 +24,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 afterEach(() => pool.close(AbortSignal.abort()))
 
-function startPool(): void {
-  pool = createRendererPool({ config: { ...quickRenderConfig, renderers: 1 }, log: () => undefined })
+function startPool(config: Partial<RenderConfig> = {}): void {
+  pool = createRendererPool({ config: { ...quickRenderConfig, renderers: 1, ...config }, log: () => undefined })
 }
 
 const gone = () => Promise.reject(new Error('the front was asked for the bytes'))
@@ -76,6 +78,31 @@ describe('originals that a renderer reads from a file', () => {
     const after = await render(file('picture', picture), 'changing')
     expect(after.metadata).toMatchObject({ width: 80, height: 60 })
     expect(pool.stats().events.original_recalled).toBe(0)
+  })
+
+  test('that a hanging disk does not deliver are a fault of the source, and not refused afterwards', async () => {
+    startPool({ deadlineMs: 1500 })
+    await expect.poll(() => pool.stats().ready, { timeout: 15_000 }).toBe(1)
+    // Opening it waits for a writer, who never comes.
+    execFileSync('mkfifo', [join(folder, 'hanging')])
+    const started = performance.now()
+    const hanging = render(file('hanging', picture), 'slow disk')
+    await expect(hanging).rejects.toMatchObject({ code: 'source_timeout', status: 504, retryable: true })
+    expect(performance.now() - started).toBeGreaterThan(1400)
+    expect(pool.stats()).toMatchObject({ refusedSources: 0, events: { deadline_killed: 1 } })
+    expect((await render(file('picture', picture), 'slow disk')).metadata.width).toBe(80)
+  })
+
+  test('that were read and then cannot even be opened in time are refused', async () => {
+    startPool({ deadlineMs: 700 })
+    await expect.poll(() => pool.stats().ready, { timeout: 15_000 }).toBe(1)
+    const path = '<path style="fill:red" d="M0 0h1"/>'
+    const drawing = Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="60">${path.repeat(400_000)}</svg>`,
+    )
+    await writeFile(join(folder, 'drawing'), drawing)
+    await expect(render(file('drawing', drawing), 'drawing')).rejects.toMatchObject({ code: 'render_too_slow' })
+    await expect(render(file('drawing', drawing), 'drawing')).rejects.toMatchObject({ code: 'render_refused' })
   })
 
   test('are read by the front for an answer that is the original itself', async () => {

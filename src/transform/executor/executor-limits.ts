@@ -7,6 +7,8 @@ export const executorLimits = {
   maxRestartDelayMs: 5_000,
   /** How long a render nobody waits for any more may hold its renderer; most end sooner than a new one starts. */
   abandonedGraceMs: 2_000,
+  /** How often the memory of a renderer at work is looked at; in that time a decoder was seen to take 150 MB. */
+  memoryWatchMs: 100,
   /** A job is given to this many renderers before its source is refused. */
   attemptsPerJob: 2,
   /** Refused sources remembered; the oldest is forgotten first. */

@@ -1,8 +1,10 @@
 import type { RenderConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
+import { afterDeath } from './after-death.ts'
 import { executorLimits } from './executor-limits.ts'
-import type { Job, KillReason, Ticket } from './job-ticket.ts'
-import { guardRun, submitJob } from './job-ticket.ts'
+import { guardRun } from './guard-run.ts'
+import type { Job, Ticket } from './job-ticket.ts'
+import { submitJob } from './job-ticket.ts'
 import type { Placement } from './place-job.ts'
 import { costMovedTo, costOn, warmCostOn } from './place-job.ts'
 import type { RefusedSources } from './refused-sources.ts'
@@ -204,11 +206,11 @@ function placementOf(state: Dispatch): Placement<RendererProcess> {
 
 /** One attempt. Never rejects: whatever happens goes to the waiter, or the ticket back into the queue. */
 async function runTicket(state: Dispatch, ticket: Ticket, renderer: RendererProcess): Promise<void> {
-  const guard = guardRun(ticket, renderer, { deadlineMs: state.config.deadlineMs, onEvent: state.onEvent })
+  const guard = guardRun(ticket, renderer, { ...state.config, onEvent: state.onEvent })
   try {
     await ticket.attempt(renderer)
   } catch (error) {
-    if (error instanceof RendererDied) afterDeath(state, ticket, guard.killedFor())
+    if (error instanceof RendererDied) afterDeath(ticket, guard.kill(), state)
     else ticket.reject(error)
   } finally {
     guard.end()
@@ -217,22 +219,6 @@ async function runTicket(state: Dispatch, ticket: Ticket, renderer: RendererProc
     dispatch(state)
     notifyEmpty(state)
   }
-}
-
-function afterDeath(state: Dispatch, ticket: Ticket, killedFor: KillReason | undefined): void {
-  const { deadlineMs } = state.config
-  if (killedFor === 'deadline') return ticket.reject(new AppError('render_too_slow', { details: { deadlineMs } }))
-  if (killedFor === 'abandoned' || ticket.isSettled()) return
-  ticket.attempts++
-  ticket.freshAfterMs = performance.now()
-  state.log('warn', 'render_crashed', { sourceKey: ticket.sourceKey, attempt: ticket.attempts })
-  if (ticket.attempts < executorLimits.attemptsPerJob) {
-    state.queue.push(ticket)
-    return ticket.limitWait()
-  }
-  state.refusedSources.refuse(ticket.sourceKey, Date.now())
-  state.onEvent('source_refused')
-  ticket.reject(new AppError('render_refused'))
 }
 
 function notifyEmpty({ queue, running, closing }: Dispatch): void {

@@ -1,8 +1,7 @@
 import { AppError, toAppError } from '../../errors.ts'
-import { executorLimits } from './executor-limits.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
 import type { QueueEntry } from './render-queue.ts'
 import type { RendererProcess } from './renderer-process.ts'
-import type { RendererEvent } from './renderer-slots.ts'
 
 /** What is predicted of a job, ms; each less than the one before it. */
 export type Forecast = {
@@ -25,6 +24,8 @@ export type Job<Value> = {
   readonly isBackground?: boolean
   /** Asked again when more is known of the original. */
   readonly forecast: () => Forecast
+  /** What it carries out, once that is known; for the log. */
+  readonly plan: () => TransformPlan | undefined
   /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
   readonly perform: (renderer: RendererProcess, queueMs: number) => Promise<Value>
 }
@@ -34,6 +35,7 @@ export type Ticket = QueueEntry & {
   readonly sourceKey: string
   readonly signal: AbortSignal
   readonly forecast: () => Forecast
+  readonly plan: () => TransformPlan | undefined
   /** Predicts anew. */
   readonly reforecast: () => void
   /** Runs one attempt and settles the waiter, unless the renderer dies (then it throws RendererDied). */
@@ -82,6 +84,7 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
     queuedAtMs,
     costMs: () => forecast.coldMs,
     forecast: () => forecast,
+    plan: job.plan,
     reforecast: () => void (forecast = job.forecast()),
     signal,
     async attempt(renderer) {
@@ -111,35 +114,4 @@ function admitOrReject(ticket: Ticket, admission: Admission): void {
 
 function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : toAppError(thrown)
-}
-
-export type KillReason = 'deadline' | 'abandoned'
-
-/**
- * Kills the renderer of a job that passes its deadline, or that still runs some time after its waiter has left. A short
- * render is let finish: killing costs the start of a new renderer, which is more than most renders take.
- */
-export function guardRun(
-  ticket: Ticket,
-  renderer: RendererProcess,
-  options: { readonly deadlineMs: number; readonly onEvent: (event: RendererEvent) => void },
-) {
-  let reason: KillReason | undefined
-  const kill = (why: KillReason): void => {
-    reason ??= why
-    options.onEvent(why === 'deadline' ? 'deadline_killed' : 'abandoned_killed')
-    renderer.kill()
-  }
-  const deadline = setTimeout(() => kill('deadline'), options.deadlineMs)
-  let grace: NodeJS.Timeout | undefined
-  const onAbort = (): void => void (grace = setTimeout(() => kill('abandoned'), executorLimits.abandonedGraceMs))
-  ticket.signal.addEventListener('abort', onAbort, { once: true })
-  return {
-    killedFor: () => reason,
-    end(): void {
-      clearTimeout(deadline)
-      clearTimeout(grace)
-      ticket.signal.removeEventListener('abort', onAbort)
-    },
-  }
 }

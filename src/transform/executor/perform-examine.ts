@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../errors.ts'
 import { AppError } from '../../errors.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { ExaminedImage, ExamineLimits } from './examine-image.ts'
@@ -14,14 +15,25 @@ type Submit = <Value>(job: Job<Value>, signal: AbortSignal) => Promise<Value>
 /** Uploads are a source of their own among those that share the renderers. */
 const sourceName = 'uploads'
 
+const decoderEnds: Partial<Record<ErrorCode, string>> = {
+  render_refused: 'Decoding the file ends the decoder.',
+  render_too_large: 'Decoding the file takes more memory than allowed.',
+}
+
 /** Behind all that somebody waits for. A file that kills two renderers is taken for one that cannot be decoded. */
 export async function submitExamine(job: ExamineJob, signal: AbortSignal, submit: Submit): Promise<ExaminedImage> {
-  const described = { ...describe(job), isBackground: true, forecast: () => forecastUnknown(job.bytes.length) }
+  const described = {
+    ...describe(job),
+    isBackground: true,
+    plan: () => undefined,
+    forecast: () => forecastUnknown(job.bytes.length),
+  }
   try {
     return await submit({ ...described, perform: (renderer) => performExamine(job, renderer) }, signal)
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'render_refused') throw error
-    throw new AppError('undecodable', { detail: 'Decoding the file ends the decoder.', cause: error })
+    if (!(error instanceof AppError)) throw error
+    const detail = decoderEnds[error.code]
+    throw detail === undefined ? error : new AppError('undecodable', { detail, cause: error })
   }
 }
 
@@ -31,7 +43,7 @@ export function submitProbe(
   signal: AbortSignal,
   submit: Submit,
 ): Promise<ImageMetadata> {
-  const described = { ...describe(job), forecast: () => forecastUnknown(0) }
+  const described = { ...describe(job), plan: () => undefined, forecast: () => forecastUnknown(0) }
   return submit({ ...described, perform: (renderer) => performProbe(job, renderer) }, signal)
 }
 

@@ -1,6 +1,7 @@
 import type { InputFormat } from '../image/formats.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
-import type { OutputSettings, TransformPlan } from '../planner/transform-plan.ts'
+import { drawingWork, encodingWork } from '../planner/planned-work.ts'
+import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
 import { jpegShrinkOf } from './shared-decode.ts'
 
@@ -19,27 +20,16 @@ const decodeMsPerMegapixel: Readonly<Record<InputFormat, number>> = {
   avif: 16,
   heic: 110,
   tiff: 3,
-  svg: 12,
+  // Drawn, not decoded.
+  svg: 0,
 }
 
 /** A JPEG is read whole (8 ms per MB), then only as many pixels are computed as the shrink leaves. */
 const jpegMsPerMB = 8
 const jpegMsPerMegapixel = { 1: 4, 2: 1.6, 4: 1, 8: 0.5 } as const
 
-/** ms per million pixels of the result. */
-const encodeMsPerMegapixel: Readonly<Record<OutputSettings['format'], number>> = {
-  avif: 42,
-  webp: 20,
-  jpeg: 12,
-  png: 55,
-  gif: 150,
-}
-/** By encoder effort, from effort 0; docs/quality.md chose the ones in use. */
-const avifEffortFactors = [1, 2.4, 6.5, 10.7, 45, 60, 80, 110, 150, 200]
-const webpEffortFactors = [1, 1.2, 1.5, 1.9, 2.4, 3, 8]
-const mozjpegFactor = 5
-const paletteFactor = 3
-const drawMsPerMegapixel = 7
+/** Planned work is that of pictures with much detail; most photographs take this share of it. */
+const usualShare = 0.75
 /** Probe, messages and what else every job costs. */
 const fixedMs = 4
 /** For an original of which nothing is known but its length: a JPEG made 800 px wide. */
@@ -54,36 +44,19 @@ export function predictCost(metadata: ImageMetadata, plan: TransformPlan): Predi
   const frames = Math.min(metadata.frames, plan.input.frames)
   const inputMegapixels = (metadata.width * metadata.height * frames * plan.input.scale ** 2) / 1e6
   const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
-  const outputMegapixels = (plan.width * plan.height * frames) / 1e6
-  const drawnMegapixels = outputMegapixels + (0.1 * inputMegapixels) / shrink ** 2
   return {
     decodeMs:
       metadata.format === 'jpeg'
         ? (metadata.byteLength / bytesPerMB) * jpegMsPerMB + inputMegapixels * jpegMsPerMegapixel[shrink]
         : inputMegapixels * decodeMsPerMegapixel[metadata.format],
-    drawMs: drawnMegapixels * drawMsPerMegapixel,
-    encodeMs: fixedMs + outputMegapixels * encodeMsPerMegapixel[plan.output.format] * effortFactor(plan.output),
+    drawMs: drawingWork(plan, metadata) * usualShare,
+    encodeMs: fixedMs + encodingWork(plan, metadata) * usualShare,
   }
 }
 
 /** As `predictCost`, before the header has been read. Pure. */
 export function predictUnknownCost(byteLength: number): PredictedCost {
   return { decodeMs: (byteLength / bytesPerMB) * unknownMsPerMB, drawMs: 0, encodeMs: unknownFixedMs }
-}
-
-function effortFactor(output: OutputSettings): number {
-  switch (output.format) {
-    case 'avif':
-      return avifEffortFactors[output.effort] ?? 1
-    case 'webp':
-      return webpEffortFactors[output.effort] ?? 1
-    case 'jpeg':
-      return output.mozjpeg ? mozjpegFactor : 1
-    case 'png':
-      return output.palette ? paletteFactor : 1
-    case 'gif':
-      return 1
-  }
 }
 
 /** Learns by how much renders of a kind take longer or shorter than predicted. */

@@ -41,11 +41,12 @@ export type RendererMessage =
 export const originalsFd = 4
 
 /**
- * Renderer to front. `ready` comes once, unasked; `drop` and `forget` are not answered; `unknown` says that the original is forgotten,
+ * Renderer to front. `ready` comes once, unasked; `read` precedes the answer to `probeFile`: what takes time from then on is not the disk; `drop` and `forget` are not answered; `unknown` says that the original is forgotten,
  * `unreadable` that the file could not be read to the announced end.
  */
 export type RendererReply =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'read' }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'unreadable' }
   | { readonly kind: 'probed'; readonly metadata: ImageMetadata; readonly probeMs: number }

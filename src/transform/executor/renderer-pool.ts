@@ -36,8 +36,8 @@ export type RendererPoolStats = {
 export interface RendererPool {
   /**
    * Probes, plans and renders one original. Throws AppErrors: `overloaded` (no room in the queue, or no hope of being done within a
-   * deadline; `details.retryAfterSeconds` says when there may be), `shutting_down`, `render_too_slow`, `render_refused`, those of
-   * probing, planning and decoding; and the signal's reason when it fires, which frees the place in the queue at once.
+   * deadline; `details.retryAfterSeconds` says when there may be), `shutting_down`, `render_too_slow`, `render_too_large`,
+   * `render_refused`, `source_timeout` (the disk), those of probing, planning and decoding; and the signal's reason when it fires, which frees the place in the queue at once.
    */
   render(job: RenderJob, signal: AbortSignal): Promise<RenderedImage>
   /** Reads the header only. Throws as `render`. */
@@ -88,11 +88,11 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
   }
   return {
     async render(given, signal) {
-      const { job, isHeaderRead } = planOnce(given)
+      const { job, isHeaderRead, plan } = planOnce(given)
       const perform: Job<RenderedImage>['perform'] = (renderer, queueMs) =>
         performRender(job, renderer, { ...deps, queueMs })
       try {
-        return await submit({ ...describe(job), forecast: () => forecastOf(job, deps), perform }, signal)
+        return await submit({ ...describe(job), forecast: () => forecastOf(job, deps), plan, perform }, signal)
       } catch (error) {
         // A header is read in milliseconds: one that is not read within a deadline would cost as much for every variant.
         // A plan that was too slow says nothing of the original.
@@ -105,8 +105,8 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
       }
     },
     probe(job, signal) {
-      const forecast = () => forecastUnknown(0)
-      return submit({ ...describe(job), forecast, perform: (renderer) => performProbe(job, renderer, deps) }, signal)
+      const perform: Job<ImageMetadata>['perform'] = (renderer) => performProbe(job, renderer, deps)
+      return submit({ ...describe(job), forecast: () => forecastUnknown(0), plan: () => undefined, perform }, signal)
     },
     examine: (job, signal) => submitExamine(job, signal, submit),
     probeHeader: (job, signal) => submitProbe(job, signal, submit),
@@ -133,14 +133,14 @@ function createEventCounts(onEvent: RendererPoolOptions['onEvent']) {
 }
 
 /** The plan is asked for again and again while a job waits; that it was asked for at all tells that the header was read. */
-function planOnce(given: RenderJob): { job: RenderJob; isHeaderRead: () => boolean } {
+function planOnce(given: RenderJob) {
   let plan: TransformPlan | undefined
   let isRead = false
   const planFor = (metadata: ImageMetadata) => {
     isRead = true
     return (plan ??= given.planFor(metadata))
   }
-  return { job: { ...given, planFor }, isHeaderRead: () => isRead }
+  return { job: { ...given, planFor }, isHeaderRead: () => isRead, plan: () => plan }
 }
 
 function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {

@@ -41,6 +41,9 @@ export interface RendererProcess {
   tell(request: RendererRequest): void
   /** Its resident size as last reported, 0 before. */
   rssBytes(): number
+  /** Whether it was told to read a file and has not said that it did. */
+  isReading(): boolean
+  /** Whoever waits for it learns of it at once: one that a disk keeps in the kernel may end much later. */
   kill(): void
   isKilled(): boolean
 }
@@ -64,16 +67,20 @@ export function startRenderer(config: RenderConfig): RendererProcess {
   return {
     pid: child.pid,
     startedAtMs: performance.now(),
-    ready: withStartTimeout(child, replies.next()).then(() => lowerPriority(child, config.niceness)),
+    ready: withStartTimeout(child, replies.next(false)).then(() => lowerPriority(child, config.niceness)),
     exited,
     ask(request) {
-      const reply = replies.next()
+      const reply = replies.next(request.kind === 'probeFile')
       send(child, request)
       return reply
     },
     tell: (request) => send(child, request),
     rssBytes: replies.rssBytes,
-    kill: () => void child.kill('SIGKILL'),
+    isReading: replies.isReading,
+    kill() {
+      child.kill('SIGKILL')
+      replies.fail({ signal: 'SIGKILL', stderrTail: stderrTail() })
+    },
     isKilled: () => child.killed,
   }
 }
@@ -131,21 +138,28 @@ function createReplySlot(child: ChildProcess, exited: Promise<RendererExit>) {
   let waiting: PromiseWithResolvers<RendererReply> | undefined
   let exit: RendererExit | undefined
   let rssBytes = 0
+  let isReading = false
   child.on('message', (message: unknown) => {
     const reply = message as RendererReply
+    isReading = false
+    if (reply.kind === 'read') return
     if ('rssBytes' in reply) rssBytes = reply.rssBytes
     waiting?.resolve(reply)
     waiting = undefined
   })
-  void exited.then((how) => {
-    exit = how
-    waiting?.reject(new RendererDied(how))
+  const fail = (how: RendererExit): void => {
+    exit ??= how
+    waiting?.reject(new RendererDied(exit))
     waiting = undefined
-  })
+  }
+  void exited.then(fail)
   return {
+    fail,
     rssBytes: () => rssBytes,
-    next(): Promise<RendererReply> {
+    isReading: () => isReading,
+    next(readsFile: boolean): Promise<RendererReply> {
       if (exit) return Promise.reject(new RendererDied(exit))
+      isReading = readsFile
       waiting = Promise.withResolvers<RendererReply>()
       return waiting.promise
     },

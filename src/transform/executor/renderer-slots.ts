@@ -17,6 +17,8 @@ export const rendererEvents = [
   'recycled',
   'deadline_killed',
   'abandoned_killed',
+  /** Killed at work because it had taken more memory than allowed. */
+  'memory_limit',
   'source_refused',
   /** A job was refused because it could not have been done in time, or because the queue was full. */
   'refused_for_cost',

@@ -37,6 +37,7 @@ function withOriginal(message: RendererMessage): JobRequest | undefined {
   const { sourceKey, byteLength } = message
   if (message.kind === 'probeFile') {
     const original = readHeldFile(message.heldPath, byteLength)
+    if (original) send({ kind: 'read' })
     return original && { kind: 'probe', sourceKey, original }
   }
   const original = readWhole(originalsFd, byteLength)

@@ -56,7 +56,12 @@ const avifEfforts = [1, 2.4, 6.5, 10.7, 45, 60, 80, 110, 150, 200]
 
 /** What drawing and encoding a plan will take, in ms of the measuring machine, for a picture with much detail. */
 export function plannedWork(plan: RenderPlan, metadata: ImageMetadata): number {
-  const area = ({ width, height }: Size): number => (width * height * plan.input.frames) / 1e6
+  return drawingWork(plan, metadata) + encodingWork(plan, metadata)
+}
+
+/** All that is done to the pixels before they are encoded, ms. */
+export function drawingWork(plan: RenderPlan, metadata: ImageMetadata): number {
+  const area = (size: Size): number => megapixels(plan, size)
   const { scale } = plan.input
   let drawn = metadata.format === 'svg' ? area(metadata) * scale ** 2 * drawWeights.rasterize : 0
   let size: Size = { width: metadata.width * scale, height: metadata.height * scale }
@@ -68,8 +73,19 @@ export function plannedWork(plan: RenderPlan, metadata: ImageMetadata): number {
     const computed = operation.op === 'resize' && next?.op === 'extract' ? next : operation.op === 'crop' ? from : size
     drawn += area(computed) * drawWeight(operation, from)
   }
+  return drawn
+}
+
+/** What a drawing that is at hand still takes: colours and the encoder, ms. */
+export function encodingWork(plan: RenderPlan, metadata: ImageMetadata): number {
   const keepsPalette = metadata.format === 'gif' && plan.operations.every(({ op }) => paletteOperations.has(op))
-  return drawn + area(plan) * (colorWeight(plan.color) + encodeWeight(plan.output, plan.input.frames > 1, keepsPalette))
+  const weight = colorWeight(plan.color) + encodeWeight(plan.output, plan.input.frames > 1, keepsPalette)
+  return megapixels(plan, plan) * weight
+}
+
+/** Of all frames together. */
+function megapixels(plan: RenderPlan, { width, height }: Size): number {
+  return (width * height * plan.input.frames) / 1e6
 }
 
 const paletteOperations: ReadonlySet<Operation['op']> = new Set(['resize', 'extract', 'flip'])

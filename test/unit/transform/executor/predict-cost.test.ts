@@ -42,6 +42,27 @@ describe('prediction', () => {
     expect(avif(4).encodeMs).toBeGreaterThan(20 * avif(0).encodeMs)
   })
 
+  const drawing = metadataOf(600, 400, { format: 'svg' })
+  const gif = metadataOf(600, 400, { format: 'gif', frames: 60 })
+  test.each([
+    ['lossless', 'w=1600&fm=webp&lossless=true', 'w=1600&fm=webp', photo, 5],
+    ['a fine WebP', 'w=1600&fm=webp&q=95', 'w=1600&fm=webp', photo, 1.1],
+    ['a palette', 'w=1600&fm=png8', 'w=1600&fm=png', photo, 1.5],
+    ['enhance', 'w=1600&fm=webp&auto=enhance', 'w=1600&fm=webp', photo, 1.3],
+    ['a blurred fill', 'w=1600&h=1600&fit=fill&fill=blur&fm=webp', 'w=1600&h=1600&fit=fill&fm=webp', photo, 1.2],
+    ['another colour space', 'w=1600&fm=webp&cs=adobergb1998', 'w=1600&fm=webp&cs=origin', photo, 1.05],
+    ['a larger SVG', 'w=2400&fm=webp', 'w=600&fm=webp', drawing, 10],
+    ['a GIF with another palette', 'w=300&fm=gif&auto=enhance', 'w=300&fm=gif', gif, 1.5],
+  ])('%s costs more than without', (_, heavy, light, metadata, atLeast) => {
+    expect(total(heavy, metadata) / total(light, metadata)).toBeGreaterThan(atLeast)
+  })
+
+  test('of a drawing that is kept only the encoder is left to pay, and a heavier one costs more', () => {
+    const encodeMs = (query: string) => predictCost(photo, planQuery(query, photo, acceptsWebp)).encodeMs
+    expect(encodeMs('w=1600&fm=webp&auto=enhance')).toBe(encodeMs('w=1600&fm=webp'))
+    expect(encodeMs('w=1600&fm=webp&lossless=true')).toBeGreaterThan(5 * encodeMs('w=1600&fm=webp'))
+  })
+
   test('before the header is read, the length speaks', () => {
     expect(predictUnknownCost(50_000_000).decodeMs).toBeGreaterThan(predictUnknownCost(1_000_000).decodeMs)
   })
