@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bundleClient } from '../../../scripts/build-client.ts'
+import { bundleClient, placeTypes } from '../../../scripts/build-client.ts'
 
 const maxBytes = 5000
 const folder = mkdtempSync(join(tmpdir(), 'halftone-client-'))
@@ -34,4 +35,34 @@ describe('the file that pages load', () => {
     expect(script).not.toBe(text)
     expect(() => void runInContext(script, createContext({}))).not.toThrow()
   })
+})
+
+/** TypeScript of a page: what browsers have, nothing of Node. */
+const consumer = `
+import { createClient, HalftoneError, picture, srcset, type ImageDocument, type UploadProgress } from './client.js'
+const client = createClient({ baseUrl: '', token: () => Promise.resolve('t') })
+const input = document.querySelector('input')!
+const image: ImageDocument = await client.uploadImage(input.files![0]!, {
+  signal: AbortSignal.timeout(1000),
+  onProgress: ({ phase, loaded }: UploadProgress) => console.log(phase === 'uploading' ? loaded : 0),
+})
+input.outerHTML = picture(image, { alt: '' }) + srcset('', 'a.jpg', { params: { auto: ['format'], w: undefined } })
+// @ts-expect-error -- a picture says what it shows
+picture(image, {})
+const code: string = new HalftoneError('network').code
+console.log(code)
+`
+
+test('the types hold in a page, where Node is not known', () => {
+  const root = resolve(import.meta.dirname, '../../..')
+  const compile = (...args: string[]) =>
+    spawnSync(process.execPath, [join(root, 'node_modules/tsgo/bin/tsc'), ...args], { cwd: root, encoding: 'utf8' })
+  compile('-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--outDir', folder)
+  placeTypes(folder)
+  const file = join(folder, 'page.ts')
+  writeFileSync(file, consumer)
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  const strict = ['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2022,dom', '--types', '']
+  const { stdout, status } = compile(file, ...strict, '--module', 'nodenext', '--ignoreConfig')
+  expect([stdout, status]).toEqual(['', 0])
 })
