@@ -8,8 +8,11 @@ import { hitsUnderLoad } from './scenarios/hits-under-load.ts'
 import { memoryHit } from './scenarios/memory-hit.ts'
 import { memorySoak } from './scenarios/memory-soak.ts'
 import { overload } from './scenarios/overload.ts'
+import { presign } from './scenarios/presign.ts'
 import { startToFirstPicture } from './scenarios/start-to-first-picture.ts'
 import { thunderingHerd } from './scenarios/thundering-herd.ts'
+import { uploadMemory } from './scenarios/upload-memory.ts'
+import { uploadToReady } from './scenarios/upload-to-ready.ts'
 
 /** All scenarios, in the order they run. */
 export const scenarios: readonly Scenario[] = [
@@ -23,5 +26,8 @@ export const scenarios: readonly Scenario[] = [
   overload,
   cacheGrowth,
   memorySoak,
+  presign,
+  uploadToReady,
+  uploadMemory,
   startToFirstPicture,
 ]

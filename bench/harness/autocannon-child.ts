@@ -7,7 +7,8 @@ type Job = {
   readonly seconds: number
   readonly connections: number
   readonly rate: number | null
-  readonly accept: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly presigns: boolean
 }
 
 const job = JSON.parse(process.argv[2] ?? '') as Job
@@ -15,11 +16,24 @@ const result = await autocannon({
   url: job.url,
   connections: job.connections,
   duration: job.seconds,
-  headers: { accept: job.accept },
-  requests: job.targets.map((path) => ({ method: 'GET', path })),
+  headers: job.headers,
+  requests: job.targets.map((path) => (job.presigns ? presignAt(path) : { method: 'GET' as const, path })),
   // At a fixed rate latencies count from when a request was due, so that a stalled server is not spared the queue behind it.
   ...(job.rate === null ? {} : { overallRate: job.rate }),
 })
+/** Each request is for a file of its own. */
+function presignAt(path: string): autocannon.Request {
+  let asked = 0
+  return {
+    ...{ method: 'POST', path },
+    setupRequest(request) {
+      asked += 1
+      const intent = { filename: `photo-${asked}.jpg`, size: 2_000_000 + asked, type: 'image/jpeg' }
+      return { ...request, body: JSON.stringify({ ...intent, metadata: { album: `a-${asked % 100}` } }) }
+    },
+  }
+}
+
 const answer = {
   requests: result.requests.total,
   seconds: result.duration,

@@ -11,6 +11,8 @@ export type Load = {
   readonly connections?: number
   /** Requests a second; as many as are answered when left out. */
   readonly rate?: number
+  /** Asks for uploads in place of pictures, each with a body of its own, with these headers. */
+  readonly presigns?: Readonly<Record<string, string>>
   readonly workspace: string
 }
 
@@ -48,7 +50,10 @@ export const hasWrk = spawnSync('wrk', ['-v']).error === undefined
 /** Loads a server from a process of its own on the other core. */
 export async function pour(server: Running, load: Load): Promise<Poured> {
   const before = server.cpuSeconds()
-  const answered = load.rate === undefined && hasWrk ? await runWrk(server, load) : await runAutocannon(server, load)
+  const answered =
+    load.rate === undefined && load.presigns === undefined && hasWrk
+      ? await runWrk(server, load)
+      : await runAutocannon(server, load)
   const cpu = Math.max(server.cpuSeconds() - before, 0.01)
   const { requests, seconds, failures, p50Ms, p99Ms } = answered
   if (requests === 0) throw new Error(`${server.origin} answered nothing`)
@@ -104,7 +109,8 @@ async function runAutocannon(server: Running, load: Load): Promise<Answered> {
     seconds: load.seconds,
     connections: load.connections ?? defaultConnections,
     rate: load.rate ?? null,
-    accept: browserAccept,
+    headers: load.presigns ?? { accept: browserAccept },
+    presigns: load.presigns !== undefined,
   }
   const node = [process.execPath, '--disable-warning=ExperimentalWarning'] as const
   return JSON.parse(lastLine(await outputOf([...node, autocannonChild, JSON.stringify(job)]))) as Answered

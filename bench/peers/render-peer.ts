@@ -28,7 +28,7 @@ export type RenderPeer = {
 }
 
 /** Starts `<name>-worker.ts` of this folder: one process that renders what it is told. */
-export function startRenderPeer(name: 'bare-sharp' | 'ipx' | 'next'): RenderPeer {
+export function startRenderPeer(name: 'bare-sharp' | 'bare-decode' | 'ipx' | 'next'): RenderPeer {
   const script = fileURLToPath(new URL(`${name}-worker.ts`, import.meta.url))
   const child = fork(script, {
     execArgv: ['--disable-warning=ExperimentalWarning'],
