@@ -1,4 +1,5 @@
 import { HalftoneError } from './halftone-error.ts'
+import { readProblem } from './read-problem.ts'
 import { isPassing, secondsOf, withRetries, type Attempt, type RetryPolicy } from './retry.ts'
 
 export type ApiOptions = RetryPolicy & {
@@ -42,9 +43,10 @@ async function callOnce<T>(request: ApiRequest, options: ApiOptions, signal: Abo
     })
     const text = await response.text()
     if (response.ok) return { done: (text === '' ? undefined : JSON.parse(text)) as T }
-    const failed = errorOf(response, text)
+    const { status, headers: answered } = response
+    const failed = readProblem({ status, text, requestId: answered.get('x-request-id') }, { code: `http_${status}` })
     if (!mayRepeat(failed)) throw failed
-    return { failed, retryAfterSeconds: secondsOf(response.headers.get('retry-after')) }
+    return { failed, retryAfterSeconds: secondsOf(answered.get('retry-after')) }
   } catch (cause) {
     if (cause instanceof HalftoneError) throw cause
     return { failed: new HalftoneError('network', { detail: 'The server cannot be reached.', cause }) }
@@ -54,19 +56,4 @@ async function callOnce<T>(request: ApiRequest, options: ApiOptions, signal: Abo
 /** `not_uploaded`: some stores take a moment to show what they have. */
 function mayRepeat({ status, code }: HalftoneError): boolean {
   return code === 'not_uploaded' || (isPassing(status) && code !== 'processing_failed')
-}
-
-/** From a problem document (RFC 9457), or from whatever a proxy has put in its place. */
-function errorOf({ status, headers }: Response, text: string): HalftoneError {
-  let problem: { code?: string; title?: string; detail?: string; requestId?: string } = {}
-  try {
-    problem = JSON.parse(text) as typeof problem
-  } catch {
-    // The status says enough.
-  }
-  return new HalftoneError(problem.code ?? `http_${status}`, {
-    status,
-    detail: problem.detail ?? problem.title,
-    requestId: problem.requestId ?? headers.get('x-request-id') ?? undefined,
-  })
 }

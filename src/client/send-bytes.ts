@@ -1,10 +1,11 @@
 import { HalftoneError } from './halftone-error.ts'
 import type { SignedRequest } from './image-document.ts'
+import { readProblem } from './read-problem.ts'
 import { isPassing, secondsOf, withRetries, type RetryPolicy } from './retry.ts'
 
 export type SendOptions = RetryPolicy & { readonly fetch: typeof fetch }
 
-type Answer = { readonly status: number; readonly retryAfter: string | null }
+type Answer = { readonly status: number; readonly text: string; readonly retryAfter: string | null }
 type Send = {
   readonly request: SignedRequest
   readonly headers: readonly (readonly [string, string])[]
@@ -15,7 +16,8 @@ type Send = {
 /** Of XMLHttpRequest what is used here; this module is also for places that have none. */
 type BytesRequest = {
   readonly upload: { onprogress: ((event: { loaded: number }) => void) | null }
-  status: number
+  readonly status: number
+  readonly responseText: string
   onload: (() => void) | null
   onerror: (() => void) | null
   onabort: (() => void) | null
@@ -33,8 +35,8 @@ const stallMs = 60_000
 const forbidden = ['content-length', 'host']
 
 /**
- * Sends bytes as they were signed for; repeats it when the line or the store fails. Throws `network`, and `store_refused` with the
- * status: 403 where the permission is not good any more.
+ * Sends bytes as they were signed for; repeats it when the line or the store fails. Throws `network`; what the store says or
+ * `store_refused`, with the status: 403 where the permission is not good any more.
  */
 export async function sendBytes(
   request: SignedRequest,
@@ -48,15 +50,16 @@ export async function sendBytes(
   const send: Send = { request, headers, body, onLoaded: (loaded) => onLoaded(Math.min(loaded, bytes.size)) }
   await withRetries(
     async () => {
-      const { status, retryAfter } = await ('XMLHttpRequest' in globalThis
+      const answer = await ('XMLHttpRequest' in globalThis
         ? sendByXhr(send, signal)
         : sendByFetch(send, options.fetch, signal))
+      const { status } = answer
       // 412: a try whose answer was lost has put them there. Confirming tells whether they are the right ones.
       if ((status >= 200 && status < 300) || status === 412) return { done: undefined }
-      const failed = failureOf(status)
+      const failed = failureOf(answer)
       // 409: two writes at once, as S3 tells it.
       if (!isPassing(status) && status !== 409) throw failed
-      return { failed, retryAfterSeconds: secondsOf(retryAfter) }
+      return { failed, retryAfterSeconds: secondsOf(answer.retryAfter) }
     },
     options,
     signal,
@@ -64,10 +67,10 @@ export async function sendBytes(
   onLoaded(bytes.size)
 }
 
-function failureOf(status: number): HalftoneError {
-  return status === 0
-    ? new HalftoneError('network', { detail: 'The store of uploads cannot be reached.' })
-    : new HalftoneError('store_refused', { status, detail: `The store of uploads did not take the bytes (${status}).` })
+function failureOf({ status, text }: Answer): HalftoneError {
+  if (status === 0) return new HalftoneError('network', { detail: 'The store of uploads cannot be reached.' })
+  const detail = `The store of uploads did not take the bytes (${status}).`
+  return readProblem({ status, text }, { code: 'store_refused', detail })
 }
 
 function formOf(fields: Readonly<Record<string, string>>, bytes: Blob): FormData {
@@ -89,10 +92,12 @@ function sendByXhr({ request, headers, body, onLoaded }: Send, signal: AbortSign
     stalled = setTimeout(stop, stallMs)
   }
   return new Promise<Answer>((resolve) => {
-    const settle = (status: number) =>
-      resolve({ status, retryAfter: (status && xhr.getResponseHeader('retry-after')) || null })
-    xhr.onload = () => settle(xhr.status)
-    xhr.onerror = xhr.onabort = () => settle(0)
+    const settle = () => {
+      const { status, responseText: text } = xhr
+      resolve({ status, text, retryAfter: status === 0 ? null : xhr.getResponseHeader('retry-after') })
+    }
+    // Status 0 where there is no answer.
+    xhr.onload = xhr.onerror = xhr.onabort = settle
     xhr.upload.onprogress = ({ loaded }) => {
       watch()
       onLoaded(loaded)
@@ -112,9 +117,8 @@ async function sendByFetch({ request, headers, body }: Send, send: typeof fetch,
   try {
     const { method, url } = request
     const response = await send(url, { method, headers: Object.fromEntries(headers), body, signal })
-    await response.text()
-    return { status: response.status, retryAfter: response.headers.get('retry-after') }
+    return { status: response.status, text: await response.text(), retryAfter: response.headers.get('retry-after') }
   } catch {
-    return { status: 0, retryAfter: null }
+    return { status: 0, text: '', retryAfter: null }
   }
 }

@@ -132,11 +132,9 @@ function takeBack({ id, token }: UploadDocument, { options }: Upload): void {
   callApi(request, { ...options, retries: 1 }, AbortSignal.timeout(10_000)).catch(() => undefined)
 }
 
+/** Nothing else after the beginning is forbidden. */
 function isLate(error: unknown): boolean {
-  return (
-    error instanceof HalftoneError &&
-    (error.code === 'expired' || (error.code === 'store_refused' && error.status === 403))
-  )
+  return error instanceof HalftoneError && (error.code === 'expired' || error.status === 403)
 }
 
 /** Not `randomUUID`: pages without TLS have none. */

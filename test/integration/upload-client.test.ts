@@ -185,7 +185,7 @@ describe('uploadImage', () => {
     const torn = new File([(await photo.bytes()).slice(0, 5000)], 'torn.jpg', { type: 'image/jpeg' })
     await expect(uploadImage(torn)).rejects.toMatchObject({ code: 'undecodable', status: 422 })
     const other = uploadImage(photo, { sha256: '0'.repeat(64) })
-    await expect(other).rejects.toMatchObject({ name: 'HalftoneError' })
+    await expect(other).rejects.toMatchObject({ name: 'HalftoneError', code: 'checksum_mismatch', status: 422 })
   })
 
   test.each(['starting', 'uploading', 'processing'])('aborting while %s ends it and takes it back', async (phase) => {
@@ -227,7 +227,8 @@ describe('uploadImage', () => {
   })
 
   test('where anybody may upload, no token is needed', async () => {
-    const { uploadImage } = createClient({ baseUrl: halftone.origin })
+    const { fetch, told } = faultFetch([])
+    const { uploadImage } = createClient({ baseUrl: halftone.origin, fetch })
     expect(await uploadImage(photo)).toMatchObject({ state: 'ready' })
     const leaving = new AbortController()
     const aborted = uploadImage(photo, {
@@ -235,6 +236,8 @@ describe('uploadImage', () => {
       onProgress: ({ phase }) => void (phase === 'uploading' && leaving.abort()),
     })
     await expect(aborted).rejects.toMatchObject({ name: 'AbortError' })
+    const id = /upl_\w+/.exec(told().at(-1)!)?.[0]
+    await expect.poll(() => ask(`/v1/uploads/${id}`)).toMatchObject({ state: 'deleted' })
   })
 
   test('an image of mine gets a new version, and giving up on that leaves the old one', async () => {
