@@ -87,6 +87,16 @@ describe('uploads in the renderers', () => {
     expect(pool.stats().events.died).toBe(2)
   })
 
+  test.skipIf(process.platform !== 'linux')('a file that takes too much memory cannot be decoded', async () => {
+    const pool = startPool({ renderers: 1, memoryLimitMB: 1 })
+    await until(() => pool.stats().ready === 1)
+    await expect(examine(pool, large)).rejects.toMatchObject({
+      code: 'undecodable',
+      detail: 'Decoding the file takes more memory than allowed.',
+    })
+    expect(pool.stats().events.memory_limit).toBe(1)
+  })
+
   test('what somebody waits for goes first, and has a renderer to itself where there are two', async () => {
     const one = startPool({ renderers: 1 })
     await until(() => one.stats().ready === 1)

@@ -225,6 +225,21 @@ describe('deaths', () => {
     expect(pool.stats().events).toMatchObject({ died: 2, source_refused: 1 })
   })
 
+  test.skipIf(process.platform !== 'linux')(
+    'a job above the memory limit ends its renderer once, and what waits for the same original is refused with it',
+    async () => {
+      const pool = startPool({ renderers: 1, memoryLimitMB: 1 })
+      await isReady(pool, 1)
+      const jobs = [renderSlow(pool, 'huge'), renderSlow(pool, 'huge')]
+      const codes = (await Promise.allSettled(jobs)).map(
+        (job) => job.status === 'rejected' && (job.reason as AppError).code,
+      )
+      expect(codes).toEqual(['render_too_large', 'render_refused'])
+      await until(() => pool.stats().events.died === 1)
+      expect(pool.stats()).toMatchObject({ refusedSources: 1, queued: 0, events: { memory_limit: 1 } })
+    },
+  )
+
   test('an original whose very header is not read in time is refused afterwards', async () => {
     const pool = startPool({ renderers: 1, deadlineMs: 1500 })
     await isReady(pool, 1)

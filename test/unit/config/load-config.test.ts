@@ -206,6 +206,12 @@ describe('faults', () => {
     expect(faultsOf({ HALFTONE_VISIBILITY: 'private', HALFTONE_IMGIX_TOKENS: 'token' })).toEqual({})
   })
 
+  test('a renderer is not killed at work before it would be replaced after it', () => {
+    const name = 'HALFTONE_RENDERER_MEMORY_LIMIT_MB'
+    expect(faultsOf({ [name]: '512' })[name]).toContain('more than HALFTONE_RENDERER_MEMORY_MB (512), got 512')
+    expect(faultsOf({ [name]: '513' })).toEqual({})
+  })
+
   test('two listeners cannot share a port', () => {
     expect(Object.keys(faultsOf({ HALFTONE_METRICS_PORT: '8080' }))).toEqual(['HALFTONE_METRICS_PORT'])
   })
