@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { newId } from '../../../src/lib/new-id.ts'
+import { processUpload } from '../../../src/uploads/process-upload.ts'
+import { sweepUploads, type SweepPlaces } from '../../../src/uploads/sweep-uploads.ts'
+import { owner } from '../../helpers/store-records.ts'
+import { addBytes, addReady, addUpload, never, openStage, type Stage } from '../../helpers/upload-stage.ts'
+
+const jpegStart = Buffer.from([0xff, 0xd8, 0xff, 0xe0])
+
+let stage: Stage
+beforeEach(async () => {
+  stage = await openStage({ HALFTONE_UPLOAD_GRACE_SECONDS: '3600', HALFTONE_UPLOAD_ATTEMPTS: '2' })
+})
+afterEach(() => stage.close())
+
+const sweep = (places?: SweepPlaces) => sweepUploads(stage.deps, never, places)
+const stateOf = async (id: string) => (await stage.stores.uploads.find(id))?.state
+
+async function addConfirmed({ hasBytes = true } = {}) {
+  const upload = await addUpload(stage)
+  if (hasBytes) await addBytes(stage, upload.stagingKey)
+  await stage.stores.uploads.move(upload.id, ['pending'], 'uploaded')
+  return upload
+}
+
+describe('pending uploads', () => {
+  test('are left alone while their permission lasts, and, without bytes, as long again', async () => {
+    const { id } = await addUpload(stage)
+    await sweep()
+    stage.forward(stage.config.permissionSeconds * 1500)
+    await sweep()
+    expect(await stateOf(id)).toBe('pending')
+  })
+
+  test('end without bytes, and give back what they held', async () => {
+    const { id } = await addUpload(stage)
+    expect(await stage.stores.uploads.usage(owner)).toMatchObject({ openUploads: 1, reservedBytes: 100 })
+    stage.forward(stage.config.permissionSeconds * 2000 + 1)
+    expect(await sweep()).toEqual({ expired: 1 })
+    expect(await stateOf(id)).toBe('expired')
+    expect(await stage.stores.uploads.usage(owner)).toMatchObject({ openUploads: 0, reservedBytes: 0 })
+    expect(stage.counted).toContain('sweep_expired')
+  })
+
+  test('with bytes are confirmed, although nobody did', async () => {
+    const upload = await addUpload(stage, { byteLength: jpegStart.length })
+    await addBytes(stage, upload.stagingKey, jpegStart)
+    stage.forward(stage.config.permissionSeconds * 1000 + 1)
+    expect(await sweep()).toMatchObject({ confirmed: 1 })
+    expect(await stateOf(upload.id)).toBe('uploaded')
+    expect(await stage.stores.jobs.stats()).toMatchObject({ waiting: 1 })
+  })
+
+  test('with wrong bytes are rejected, and the bytes go', async () => {
+    const upload = await addUpload(stage, { byteLength: 5 })
+    await addBytes(stage, upload.stagingKey, Buffer.from('plain'))
+    stage.forward(stage.config.permissionSeconds * 1000 + 1)
+    expect(await sweep()).toMatchObject({ rejected: 1 })
+    expect(await stage.target.head(upload.stagingKey, never)).toBeUndefined()
+  })
+
+  test('that are merely waited for do not keep later ones from being seen', async () => {
+    for (let count = 0; count < 201; count++) await addUpload(stage, { expiresAtMs: stage.deps.now() })
+    const late = await addUpload(stage, { byteLength: jpegStart.length, expiresAtMs: stage.deps.now() })
+    await addBytes(stage, late.stagingKey, jpegStart)
+    stage.forward(1000)
+    const places: SweepPlaces = { ghosts: {} }
+    await sweep(places)
+    await sweep(places)
+    expect(await stateOf(late.id)).toBe('uploaded')
+  })
+})
+
+describe('confirmed uploads', () => {
+  test('without a job get one, once', async () => {
+    await addConfirmed()
+    stage.forward(60_000)
+    expect(await sweep()).toMatchObject({ requeued: 1 })
+    expect(await sweep()).not.toHaveProperty('requeued')
+    expect(await stage.stores.jobs.stats()).toEqual({ waiting: 1, running: 0, dead: 0 })
+  })
+
+  test('that were tried often enough fail with a reason', async () => {
+    const { id } = await addConfirmed()
+    for (let tries = 0; tries < 4; tries++)
+      await stage.stores.uploads.move(id, ['uploaded', 'processing'], 'processing')
+    stage.forward(60_000)
+    expect(await sweep()).toMatchObject({ given_up: 1 })
+    expect(await stage.stores.uploads.find(id)).toMatchObject({
+      state: 'failed',
+      reason: { code: 'processing_failed' },
+    })
+  })
+
+  test('whose bytes are gone fail at the first try, with a reason', async () => {
+    const { id } = await addConfirmed({ hasBytes: false })
+    await processUpload({ id: 'job', kind: 'process-upload', payload: { uploadId: id }, attempt: 1 }, stage.deps, never)
+    expect(await stage.stores.uploads.find(id)).toMatchObject({
+      state: 'failed',
+      reason: { code: 'processing_failed', detail: 'The uploaded bytes are gone.' },
+    })
+    expect(await stage.stores.uploads.usage(owner)).toMatchObject({ openUploads: 0 })
+  })
+
+  test('that failed keep their bytes for the grace, and not longer', async () => {
+    const upload = await addConfirmed()
+    await stage.stores.uploads.end(upload.id, ['uploaded'], 'failed', {})
+    await sweep()
+    expect(await stage.target.head(upload.stagingKey, never)).toBeDefined()
+    stage.grow()
+    expect(await sweep()).toEqual({ failed_dropped: 1 })
+    expect(await stage.target.head(upload.stagingKey, never)).toBeUndefined()
+    expect(await sweep()).toEqual({})
+  })
+})
+
+describe('ghosts', () => {
+  const makeAll = async () => {
+    const { upload } = await addReady(stage)
+    await addBytes(stage, upload.stagingKey)
+    for (let count = 0; count < 3; count++) await addReady(stage)
+    const orphan = await addBytes(stage, `objects/${newId('obj')}`)
+    await stage.target.startParts({ key: `staging/${newId('upl')}`, contentType: 'image/jpeg' }, never)
+    const bytes = { sha256: 'x', storedSha256: 'x', byteLength: 5 }
+    const unfinished = await stage.stores.objects.begin({ ...owner, key: `objects/${newId('obj')}`, ...bytes })
+    await addBytes(stage, unfinished.key)
+    return { ended: upload.stagingKey, orphan, unfinished: unfinished.key }
+  }
+
+  test('are left alone while they are young, and go when they are not', async () => {
+    const keys = Object.values(await makeAll())
+    expect(await sweep()).toEqual({})
+    stage.grow()
+    expect(await sweep()).toEqual({
+      ...{ staging_of_ended_upload: 1, object_without_row: 1, open_parts: 1, object_deleted: 1 },
+    })
+    for (const key of keys) expect(await stage.target.head(key, never)).toBeUndefined()
+    expect((await stage.examine({ isDeep: true })).filter(({ count }) => count > 0)).toEqual([])
+  })
+
+  test('that outnumber what is known stay: it may be the wrong database', async () => {
+    await addReady(stage)
+    const keys = await Promise.all([1, 2].map(() => addBytes(stage, `objects/${newId('obj')}`)))
+    stage.grow()
+    expect(await sweep()).toEqual({ unknown_left: 1 })
+    expect(await stage.target.head(keys[0] ?? '', never)).toBeDefined()
+    expect(stage.logged.map(({ event }) => event)).toContain('unknown_bytes_left')
+  })
+
+  test('a lost picture is told, and nothing is made of it', async () => {
+    const { key, image } = await addReady(stage)
+    await stage.target.delete(key, never)
+    stage.grow()
+    expect(await sweep()).toEqual({ lost_version: 1 })
+    expect(await stage.stores.images.find(image.id)).toMatchObject({ state: 'ready' })
+    expect(stage.logged.map(({ event }) => event)).toContain('bytes_lost')
+  })
+})
+
+test('one bad row does not stop the round, nor one bad step the next', async () => {
+  const uploads = [await addUpload(stage), await addUpload(stage), await addUpload(stage)]
+  const { target, stores } = stage
+  const bad = uploads[0]?.stagingKey
+  Object.assign(stage.deps, {
+    target: {
+      ...target,
+      head: (key: string, signal: AbortSignal) =>
+        key === bad ? Promise.reject(new Error('bad sector')) : target.head(key, signal),
+    },
+    stores: { ...stores, survey: { ...stores.survey, stranded: () => Promise.reject(new Error('bad table')) } },
+  })
+  await addConfirmed()
+  stage.grow()
+  expect(await sweep()).toMatchObject({ expired: 2, error: 2 })
+  expect(stage.counted.filter((event) => event === 'sweep_error')).toHaveLength(2)
+})
+
+test('two sweepers at once do each thing once', async () => {
+  for (let count = 0; count < 5; count++) await addReady(stage)
+  const uploads = await Promise.all(Array.from({ length: 20 }, () => addUpload(stage)))
+  await Promise.all(uploads.slice(0, 5).map(({ stagingKey }) => addBytes(stage, stagingKey, jpegStart)))
+  stage.grow()
+  const tallies = await Promise.all([sweep(), sweep()])
+  const sum = (event: string) => tallies.reduce((total, tally) => total + (tally[event] ?? 0), 0)
+  expect(sum('expired')).toBe(15)
+  expect(sum('error')).toBe(0)
+  for (const { id } of uploads) {
+    const events = await stage.stores.uploads.events(id)
+    expect(events.map(({ to }) => to)).toHaveLength(2)
+  }
+  expect(await stage.stores.uploads.recount(false)).toEqual([])
+})
