@@ -46,20 +46,35 @@ export async function startUploads(settings: Record<string, string> = {}) {
       apiAs(halftone.origin, await jwtFor(sub, claims)),
     as: (bearer: string | undefined) => apiAs(halftone.origin, bearer),
     files: (space: 'staging' | 'objects') => filesBelow(join(halftone.dataDir, 'uploads', space)),
+    /** What the database says. */
+    rows: <Row>(query: string, ...values: readonly unknown[]) =>
+      withDatabase(halftone.dataDir, (database) => database.prepare(query).all(...values) as Row[]),
     /** Changes what the database says, as the passing of time or another process would. */
-    sql(statement: string, ...values: readonly unknown[]): unknown[] {
-      const database = new Database(join(halftone.dataDir, 'halftone.sqlite'), { timeout: 5000 })
-      try {
-        const prepared = database.prepare(statement)
-        return prepared.reader ? prepared.all(...values) : [prepared.run(...values)]
-      } finally {
-        database.close()
-      }
+    async sql(statement: string, ...values: readonly unknown[]): Promise<void> {
+      // Waiting in the database would keep the server, which is this very process, from ending what it is waited for.
+      await until(() => {
+        try {
+          withDatabase(halftone.dataDir, (database) => database.prepare(statement).run(...values))
+          return true
+        } catch (error) {
+          if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return false
+          throw error
+        }
+      }, statement)
     },
     async stop() {
       await halftone.stop()
       pictures.remove()
     },
+  }
+}
+
+function withDatabase<T>(dataDir: string, work: (database: Database.Database) => T): T {
+  const database = new Database(join(dataDir, 'halftone.sqlite'), { timeout: 0 })
+  try {
+    return work(database)
+  } finally {
+    database.close()
   }
 }
 

@@ -297,10 +297,8 @@ describe('uploads without credentials', () => {
 
   test('an idempotency key of one address says nothing to another', async () => {
     const { id } = await postKeyed(server.as(undefined), 'the-same-key')
-    const [row] = server.sql('select principal from idempotency_keys where upload_id = ?', id) as [
-      { principal: string },
-    ]
-    expect(row.principal).toMatch(/anonymous:[0-9a-f]{32}/)
+    const [row] = server.rows<{ principal: string }>('select principal from idempotency_keys where upload_id = ?', id)
+    expect(row?.principal).toMatch(/anonymous:[0-9a-f]{32}/)
   })
 
   test('are refused where the project does not allow them', async () => {

@@ -263,10 +263,10 @@ describe('confirmed too early or too late', () => {
   test('an expired upload is 410, at first by the clock and then by its state', async () => {
     const user = await somebody()
     const { id, image } = await user.presign(photo)
-    server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
+    await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
     expectProblem(await user.confirm(id), 410, 'expired')
     expect((await user.get(`/v1/uploads/${id}`)).json['state']).toBe('pending')
-    server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 61_000, id)
+    await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 61_000, id)
     await until(async () => (await user.get(`/v1/uploads/${id}`)).json['state'] === 'expired', 'the sweeper')
     expectProblem(await user.confirm(id), 410, 'expired')
     expect(await usageOf(user)).toMatchObject(nothing)
@@ -276,7 +276,7 @@ describe('confirmed too early or too late', () => {
   test('a lost confirm is no loss: the sweeper confirms what has its bytes', async () => {
     const user = await somebody()
     const { id } = await user.begin(photo)
-    server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
+    await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
     await until(async () => (await user.get(`/v1/uploads/${id}`)).json['state'] === 'ready', 'the sweeper')
   })
 
@@ -284,11 +284,11 @@ describe('confirmed too early or too late', () => {
     const user = await somebody()
     const [red, blue] = await Promise.all(['#d01020', '#1020d0'].map(drawColor))
     if (!red || !blue) throw new Error('drawn')
-    holdJobs()
+    await holdJobs()
     const { id } = await user.begin(red, { type: 'image/png', size: red.length, visibility: 'public' })
     expect((await user.confirm(id, 0)).status).toBe(202)
     swapStaged(server, id, blue.subarray(0, red.length))
-    releaseJobs()
+    await releaseJobs()
     const settled = await user.get(`/v1/uploads/${id}`, { Prefer: 'wait=20' })
     await expectWhatWasChecked(settled, { red, blue })
   })
@@ -353,14 +353,18 @@ describe('accepted', () => {
     const { image } = await server.admin.upload(file, { visibility: 'public' })
     const told = (await server.admin.get(`/v1/images/${image.id}/metadata`)).json
     expect(told).toMatchObject({ exif: { model: 'Model X', takenAt: '2024-05-06T07:08:09+02:00' }, width: 240 })
-    const [{ object_key: key }] = server.sql('select object_key from versions where image_id = ?', image.id) as [
-      { object_key: string },
-    ]
+    const [version] = server.rows<{ object_key: string }>(
+      'select object_key from versions where image_id = ?',
+      image.id,
+    )
     const path = pathOf(image.url)
     const answers = await Promise.all(
       ['', '?w=50', '?fm=png', '?fm=webp', '?fm=avif'].map((query) => ask(server.halftone, `${path}${query}`)),
     )
-    const stored = server.files('objects').get(key.replace('objects/', ''))?.read()
+    const stored = server
+      .files('objects')
+      .get(version?.object_key.replace('objects/', '') ?? '')
+      ?.read()
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
     expect(stored).toEqual(answers[0]?.body)
     for (const bytes of [stored, ...answers.map(({ body }) => body), Buffer.from(JSON.stringify(told))]) {
@@ -382,14 +386,14 @@ async function expectWhatWasChecked(settled: Answer, drawn: { red: Buffer; blue:
 }
 
 /** Jobs that are added wait until they are let go. */
-function holdJobs(): void {
-  server.sql(`create trigger hold_jobs after insert on jobs begin
+async function holdJobs(): Promise<void> {
+  await server.sql(`create trigger hold_jobs after insert on jobs begin
     update jobs set due_at_ms = due_at_ms + 3600000 where id = new.id; end`)
 }
 
-function releaseJobs(): void {
-  server.sql('drop trigger hold_jobs')
-  server.sql('update jobs set due_at_ms = 0')
+async function releaseJobs(): Promise<void> {
+  await server.sql('drop trigger hold_jobs')
+  await server.sql('update jobs set due_at_ms = 0')
 }
 
 /** One colour, and the same number of bytes for each: uncompressed. */

@@ -100,14 +100,12 @@ describe('presign, PUT, confirm', () => {
     const { id, image } = await server.admin.begin(photo)
     const both = await Promise.all([server.admin.confirm(id), server.admin.confirm(id), server.admin.confirm(id, 0)])
     expect(both.map(({ status }) => status)).toEqual([200, 200, 202])
-    const events = server.sql('select to_state from upload_events where upload_id = ? order by number', id)
-    expect(events.map((event) => (event as { to_state: string }).to_state)).toEqual([
-      'pending',
-      'uploaded',
-      'processing',
-      'ready',
-    ])
-    expect(server.sql('select version from versions where image_id = ?', image.id)).toEqual([{ version: 1 }])
+    const events = server.rows<{ to_state: string }>(
+      'select to_state from upload_events where upload_id = ? order by number',
+      id,
+    )
+    expect(events.map((event) => event.to_state)).toEqual(['pending', 'uploaded', 'processing', 'ready'])
+    expect(server.rows('select version from versions where image_id = ?', image.id)).toEqual([{ version: 1 }])
   })
 
   test('events tell the states in their order, and end', async () => {
@@ -191,7 +189,9 @@ describe('the other ways in', () => {
     const answer = await user.form({}, Buffer.concat([photo, Buffer.alloc(9 * megabyte)]))
     expect(answer).toMatchObject({ status: 413, json: { code: 'too_large' } })
     expect((await user.get('/v1/usage')).json).toMatchObject({ openUploads: 0, reservedBytes: 0, storedBytes: 0 })
-    expect(server.sql("select staging_key from uploads where owner = 'sends-too-much'").map(isStaged)).toEqual([false])
+    expect(server.rows<Staged>("select staging_key from uploads where owner = 'sends-too-much'").map(isStaged)).toEqual(
+      [false],
+    )
   })
 
   test('multipart/form-data from a client that leaves in the middle comes to nothing', async () => {
@@ -211,7 +211,7 @@ describe('the other ways in', () => {
       socket.destroy()
     }
     await until(async () => (await openUploads()) === 0, 'the upload ends')
-    const rows = server.sql("select state, staging_key from uploads where owner = 'leaves'")
+    const rows = server.rows<Staged>("select state, staging_key from uploads where owner = 'leaves'")
     expect(rows).toMatchObject([{ state: 'rejected' }])
     expect(rows.map(isStaged)).toEqual([false])
   })
@@ -291,8 +291,9 @@ describe('a new version', () => {
   })
 })
 
-function isStaged(row: unknown): boolean {
-  const { staging_key: key } = row as { staging_key: string }
+type Staged = { readonly staging_key: string }
+
+function isStaged({ staging_key: key }: Staged): boolean {
   return server.files('staging').has(key.replace('staging/', ''))
 }
 
