@@ -18,7 +18,7 @@ export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'st
 /**
  * SQLite as the stores need it: transactions take the write lock when they begin (one that reads first and writes later could not wait
  * for another process, it would fail), share the waiting for the disk, tables change inside transactions, and statements are prepared
- * once. `onWrite` follows every statement that may have changed a row.
+ * once. `onWrite` follows every statement that changed a row, and the commit that makes it last.
  */
 export function createSqliteDialect(database: SqliteDatabase, onWrite: () => void): Dialect {
   return {
@@ -65,13 +65,21 @@ class TransactionalAdapter extends SqliteAdapter {
  */
 export function createChangeMark(database: SqliteDatabase): { readonly bump: () => void; readonly read: () => number } {
   const dataVersion = database.prepare('PRAGMA data_version').pluck()
+  // What cannot be asked now (another process puts the log in order) may have changed.
+  const ask = (): unknown => {
+    try {
+      return dataVersion.get()
+    } catch {
+      return undefined
+    }
+  }
   let seen: unknown
   let mark = 0
   return {
     bump: () => void (mark += 1),
     read() {
-      const now = dataVersion.get()
-      if (now !== seen) mark += 1
+      const now = ask()
+      if (now === undefined || now !== seen) mark += 1
       seen = now
       return mark
     },
@@ -80,11 +88,20 @@ export function createChangeMark(database: SqliteDatabase): { readonly bump: () 
 
 function keepStatements(database: SqliteDatabase, onWrite: () => void): GroupedDatabase {
   const kept = new Map<string, GroupedStatement>()
+  let isChanged = false
+  const onChange = () => {
+    isChanged = true
+    onWrite()
+  }
+  const onEnd = () => {
+    if (isChanged) onWrite()
+    isChanged = false
+  }
   return {
     prepare(sql) {
       const found = kept.get(sql)
       if (found) return found
-      const made = prepare(database, sql, onWrite)
+      const made = isEnd(sql) ? prepareEnd(database, sql, onEnd) : prepare(database, sql, onChange)
       const [oldest] = kept.keys()
       if (kept.size >= keptStatements && oldest !== undefined) kept.delete(oldest)
       kept.set(sql, made)
@@ -95,21 +112,39 @@ function keepStatements(database: SqliteDatabase, onWrite: () => void): GroupedD
   }
 }
 
-function prepare(database: SqliteDatabase, sql: string, onWrite: () => void): GroupedStatement {
+const isEnd = (sql: string) => sql === 'commit' || sql === 'rollback'
+
+/** Makes what was changed before true for others, or undoes it. */
+function prepareEnd(database: SqliteDatabase, sql: string, onEnd: () => void): GroupedStatement {
+  const statement = database.prepare(sql)
+  return {
+    ...{ isWriting: false, reader: false },
+    all: () => [],
+    run() {
+      try {
+        return statement.run()
+      } finally {
+        onEnd()
+      }
+    },
+  }
+}
+
+/** A look for work that finds none changes nothing: else every poll of a queue would make unbelievable all that was read before. */
+function prepare(database: SqliteDatabase, sql: string, onChange: () => void): GroupedStatement {
   const statement = database.prepare(sql)
   const isWriting = !statement.readonly
-  // SQLite counts COMMIT as reading, but it is what makes the rows of a transaction visible.
-  const isMarked = isWriting || sql === 'commit'
-  const marked = <T>(work: () => T): T => {
-    try {
-      return work()
-    } finally {
-      if (isMarked) onWrite()
-    }
-  }
   return {
     ...{ isWriting, reader: statement.reader },
-    all: (parameters) => marked(() => statement.all(parameters)),
-    run: (parameters) => marked(() => statement.run(parameters)),
+    all(parameters) {
+      const rows = statement.all(parameters)
+      if (isWriting && rows.length > 0) onChange()
+      return rows
+    },
+    run(parameters) {
+      const done = statement.run(parameters)
+      if (isWriting && done.changes > 0) onChange()
+      return done
+    },
   }
 }

@@ -83,7 +83,7 @@ async function answerRequest(
 ): Promise<ImageAnswer> {
   const { raw, route, request } = asked
   for (let changes = 0; ; changes += 1) {
-    // What has rules of its own may be gone with the next request; nothing of it is remembered.
+    // What has rules of its own may be gone with the next request: its state is never believed for a while.
     const state = await (request.source.rules
       ? request.source.stat(request.path, signal)
       : deps.stateOf(request.source, request.path, signal))
@@ -114,7 +114,8 @@ function answerFound(
   if (request.expiresAtSeconds !== undefined && request.expiresAtSeconds * 1000 <= nowMs)
     readImageRequest(raw, route, deps, nowMs)
   if (isNotModified(raw, { etag, lastModifiedMs: state.lastModifiedMs })) return notModifiedAnswer(context)
-  if (origin.kind === 'hit' && !request.source.rules) deps.hotLane.remember(context, key, result)
+  // Who shows a token is asked for it each time: its uses may count.
+  if (origin.kind === 'hit' && !request.rules?.grant) deps.hotLane.remember(context, key, result)
   return resultAnswer(context, result, origin)
 }
 

@@ -28,12 +28,14 @@ export type HotRequest = { target: string; host: string | undefined; accept: str
 export type StoredAnswer = {
   readonly resultKey: string
   readonly validUntilMs: number
+  /** Whether the rules of the original, where it has some, are still those it was answered under. */
+  readonly stillHolds: () => boolean
   readonly answer: HotAnswer
 }
 
 /**
  * Raw target and client class -> prebuilt answer. An entry is believed only while the source state it was made under is
- * fresh, its result is still in the memory tier, and its URL has not expired.
+ * fresh (of originals with rules: nothing at all has changed), its result is still in the memory tier, and its URL has not expired.
  */
 export interface HotLane {
   find(asked: HotRequest, nowMs: number): { answer: HotAnswer; body: Buffer } | undefined
@@ -60,6 +62,7 @@ const maxAccepts = 500
 const maxAcceptLength = 300
 // Longer targets are what floods are made of, and each is kept as a key.
 const maxTargetLength = 2000
+const always = () => true
 // For URLs that do not negotiate, all clients share one entry.
 const anyClass = 4
 
@@ -85,7 +88,7 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
   function entryFor({ target, host, accept }: HotRequest, nowMs: number): StoredAnswer | undefined {
     const key = keyOf(target, host)
     const entry = slots[anyClass]?.get(key) ?? slots[classOf(accept)]?.get(key)
-    return entry === undefined || nowMs >= entry.validUntilMs ? undefined : entry
+    return entry === undefined || nowMs >= entry.validUntilMs || !entry.stillHolds() ? undefined : entry
   }
 
   return {
@@ -103,7 +106,7 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
       const { expiresAtSeconds } = request
       const countsDown = expiresAtSeconds !== undefined || context.state.freshUntilMs !== undefined
       const validUntilMs = Math.min(
-        deps.stateFreshUntilMs(request.source, request.path),
+        request.rules ? Infinity : deps.stateFreshUntilMs(request.source, request.path),
         countsDown ? nowMs + countdownEntryMs : Infinity,
         expiresAtSeconds === undefined ? Infinity : expiresAtSeconds * 1000,
       )
@@ -112,7 +115,7 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
       const key = keyOf(raw.target, raw.host)
       // Re-inserted, so that the first of the map is the one renewed longest ago.
       slot?.delete(key)
-      slot?.set(key, { resultKey, validUntilMs, answer })
+      slot?.set(key, { resultKey, validUntilMs, stillHolds: request.rules?.stillHold ?? always, answer })
       const oldest = slot && slot.size > deps.maxEntries ? slot.keys().next().value : undefined
       if (oldest !== undefined) slot?.delete(oldest)
     },

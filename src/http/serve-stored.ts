@@ -12,7 +12,8 @@ export type StoredDeps = Pick<HotDeps, 'server' | 'onHot'> & {
 
 /**
  * Answers a repeat hit that has left the memory tier with its prebuilt head, under the hot lane's conditions. False leaves the request
- * untouched for the long way, which knows what to do when the result is gone, the URL has expired meanwhile or the client went away.
+ * untouched for the long way, which knows what to do when the result is gone, the URL has expired or the image been deleted meanwhile, or
+ * the client went away.
  */
 export async function serveStored(
   request: IncomingMessage,
@@ -28,7 +29,8 @@ export async function serveStored(
   const found = deps.hotLane.findStored({ target: request.url ?? '/', host, accept }, Date.now())
   if (found === undefined) return false
   const stored = await deps.readStored(found.resultKey)
-  if (stored === undefined || Date.now() >= found.validUntilMs || response.destroyed) return false
+  const isStillTrue = Date.now() < found.validUntilMs && found.stillHolds()
+  if (stored === undefined || !isStillTrue || response.destroyed) return false
   writeStored({ response, headers, found, stored, startedMs }, deps)
   return true
 }

@@ -20,6 +20,8 @@ export type OriginalRules = {
   readonly immutable: boolean
   /** What the URL brings along that opens it although it is private. */
   readonly grant: OriginalGrant | undefined
+  /** Whether nothing has changed, for anybody, since this was asked; cheap enough for every hit. */
+  readonly stillHold: () => boolean
 }
 
 export type OriginalGrant = {

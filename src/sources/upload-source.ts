@@ -17,6 +17,8 @@ export type UploadSourceDeps = {
   readonly name: string
   /** The version, or the newest one; undefined for all that may not be seen. Asked on every request. */
   readonly find: (imageId: string, version: number | undefined) => Promise<ServedOriginal | undefined>
+  /** Another number than the last one whenever `find` may answer otherwise than before. */
+  readonly changeMark: () => number
   readonly readObject: (key: string, signal: AbortSignal) => Promise<Buffer | undefined>
   /** What a token in the URL opens. Throws `signature_invalid`, `signature_expired`. */
   readonly openToken: (token: string, imageId: string) => Promise<OriginalGrant>
@@ -38,6 +40,7 @@ export function createUploadSource(deps: UploadSourceDeps): Source {
     async rules(path, query): Promise<OriginalRules | undefined> {
       const [, imageId, version] = pathForm.exec(path) ?? []
       if (imageId === undefined) return undefined
+      const mark = deps.changeMark()
       const original = await deps.find(imageId, version === undefined ? undefined : Number(version))
       if (!original) return undefined
       const token = original.visibility === 'private' ? tokenOf(query) : undefined
@@ -48,6 +51,7 @@ export function createUploadSource(deps: UploadSourceDeps): Source {
         visibility: original.visibility,
         immutable: version !== undefined,
         grant: token === undefined ? undefined : await deps.openToken(token, imageId),
+        stillHold: () => deps.changeMark() === mark,
       }
     },
     async stat(path) {

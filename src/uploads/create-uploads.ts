@@ -53,6 +53,7 @@ export function createUploads(
       source: createUploadSource({
         name: uploadsName,
         find: createServedOriginals(stores.images, { maxEntries: maxServedEntries }),
+        changeMark: () => stores.images.changeMark(),
         readObject: (key, signal) => target.read(key, { maxBytes: policy.maxBytes }, signal),
         openToken: (token, imageId) => openToken(token, imageId, { tokens, shares: stores.shares, now }),
       }),
