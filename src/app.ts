@@ -97,6 +97,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       ...{ rendererPool, logger, metrics, network },
       origin: () => config.server.publicUrl ?? origin,
       closing: shutdown.signal,
+    }).catch(async (error: unknown) => {
+      // Nobody will close an app that never came to be, and its renderers would keep the process alive.
+      await Promise.all([rendererPool.close(), caches.resultCache.close(), caches.originals.close()])
+      throw error
     }))
   const signer = writing?.signer ?? createUrlSigner(config.signing)
   const sourceDeps = {
