@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { startClamdServer } from '../helpers/clamd-server.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { startOriginServer } from '../helpers/http-origin-server.ts'
+import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { startUploads, targetOf, type Answer, type UploadServer } from '../helpers/upload-api.ts'
 import { startWebhookReceiver, webhookSecret, type Reply } from '../helpers/webhook-receiver.ts'
 
@@ -161,7 +162,7 @@ describe('a moderator behind a URL', () => {
     ['fails', () => ({ status: 500 })],
     ['answers no JSON', () => ({ status: 200, body: '<html>Sign in</html>' })],
     ['answers another verdict', () => saying({ verdict: 'fine' })],
-    ['allows with another status', () => ({ status: 201, body: '{"verdict":"allow"}' })],
+    ['allows with another status', () => ({ status: 203, body: '{"verdict":"allow"}' })],
     ['answers too much', () => ({ status: 200, body: JSON.stringify({ verdict: 'allow', more: 'x'.repeat(70_000) }) })],
     ['never answers', () => 'never'],
   ])('that %s could not be asked: the picture waits', async (_, reply) => {
@@ -228,7 +229,12 @@ describe('a ban list', () => {
   test('with a fault in it stops the start, which names the line', async () => {
     const list = listFile()
     list.write('# ours\nphash:xyz\n')
-    await expect(startUploads({ HALFTONE_BAN_LIST_FILE: list.path })).rejects.toThrow(/bans\.txt: line 2: expected/)
+    const dataDir = dirname(list.path)
+    const settings = { HALFTONE_SOURCE: dataDir, HALFTONE_DATA_DIR: dataDir, HALFTONE_RENDERERS: '1' }
+    // The process ends by itself, renderers and all.
+    await expect(spawnHalftone({ ...settings, HALFTONE_BAN_LIST_FILE: list.path })).rejects.toThrow(
+      /ended before it listened:[^]*bans\.txt: line 2: expected/,
+    )
   })
 })
 
