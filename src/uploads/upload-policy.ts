@@ -101,7 +101,10 @@ function wrongDimension(kind: KindConfig, width: number, height: number): string
   if (kind.maxHeight !== undefined && height > kind.maxHeight) return `expected a height of at most ${kind.maxHeight}`
   if (kind.aspect === undefined) return undefined
   const { ratio, tolerance } = kind.aspect
-  return Math.abs(width / height / ratio - 1) > tolerance ? `expected width to height as ${ratio} to 1` : undefined
+  // In pixels, where the bound itself has no rounding.
+  return Math.abs(width - height * ratio) > tolerance * height * ratio + 1e-6
+    ? `expected width to height as ${ratio} to 1`
+    : undefined
 }
 
 function kindNamed(project: ProjectConfig, name: string): KindConfig {
