@@ -28,9 +28,13 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   function handler(begins: boolean): RequestHandler {
     return (request, response, next) => {
       const gone = new AbortController()
-      response.once('close', () => gone.abort())
+      const leave = () => gone.abort()
+      response.once('close', leave)
       const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(deps.timeoutMs)])
-      void identify(request, { mayBeAnonymous: begins && deps.allowsAnonymous, signal }, deps).then((principal) => {
+      const asked = { mayBeAnonymous: begins && deps.allowsAnonymous, signal }
+      // An abort that nobody waits for any more still costs an exception with its stack.
+      const identified = identify(request, asked, deps).finally(() => response.off('close', leave))
+      void identified.then((principal) => {
         // The token of one upload begins no other.
         if (begins && principal.uploadId !== undefined) return next(new AppError('unauthenticated'))
         response.locals[principalKey] = principal

@@ -1,0 +1,45 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { expect, test } from 'vitest'
+import type { HotLane, StoredAnswer } from '../../../src/delivery/hot-lane.ts'
+import type { ServerConfig } from '../../../src/config/config.ts'
+import { serveStored } from '../../../src/http/serve-stored.ts'
+
+/** Asks for what lies in a lower tier, while `meanwhile` happens. */
+async function serve(entry: Partial<StoredAnswer>, meanwhile: () => void = () => {}) {
+  const sent: unknown[] = []
+  const found = {
+    ...{ resultKey: 'key', validUntilMs: Infinity, stillHolds: () => true },
+    answer: { head: ['X-Request-Id', ''], facts: {} },
+    ...entry,
+  } as StoredAnswer
+  const isServed = await serveStored(
+    { method: 'GET', url: '/u/x', rawHeaders: [] } as unknown as IncomingMessage,
+    {
+      destroyed: false,
+      writeHead: (status: number) => void sent.push(status),
+      end: (body: unknown) => void sent.push(body),
+      once: () => {},
+      writableFinished: true,
+    } as unknown as ServerResponse,
+    {
+      hotLane: { findStored: () => found } as unknown as HotLane,
+      server: { stallTimeoutMs: 1000 } as ServerConfig,
+      onHot: () => {},
+      readStored: () => {
+        meanwhile()
+        return Promise.resolve({ tier: 'disk', body: Buffer.from('bytes') })
+      },
+    },
+  )
+  return { isServed, sent }
+}
+
+test('a stored result is sent with its ready head', async () => {
+  expect(await serve({})).toEqual({ isServed: true, sent: [200, Buffer.from('bytes')] })
+})
+
+test('an image that is deleted or hidden while its result is read is left to the long way', async () => {
+  let holds = true
+  const served = await serve({ stillHolds: () => holds }, () => (holds = false))
+  expect(served).toEqual({ isServed: false, sent: [] })
+})
