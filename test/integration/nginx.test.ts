@@ -6,10 +6,12 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { projectRoot, startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
+import { apiAs, targetOf } from '../helpers/upload-api.ts'
 
 // Debian keeps it in sbin, which is not on the path of everybody.
 const nginx = ['nginx', '/usr/sbin/nginx'].find((command) => spawnSync(command, ['-v']).error === undefined)
@@ -36,6 +38,7 @@ describe.skipIf(nginx === undefined)('behind the nginx configuration of the READ
       HALFTONE_SOURCES_FILE: writeJson('sources.json', { sources: [open, guarded] }),
       HALFTONE_PRESETS_FILE: writeJson('presets.json', { card: 'w=90&auto=format' }),
       HALFTONE_SIGNING_KEYS: `k1:${secret}`,
+      HALFTONE_API_KEYS: 'app:a-key-for-the-tests',
     })
     port = await freePort()
     mkdirSync(join(home, 'temporary'))
@@ -141,6 +144,19 @@ describe.skipIf(nginx === undefined)('behind the nginx configuration of the READ
       expect(await ask(target)).toMatchObject({ status: 404, requestId: undefined })
     },
   )
+
+  test('uploads of more than nginx takes by itself get through, and private images are not kept', async () => {
+    const api = apiAs(`http://127.0.0.1:${String(port)}`, 'a-key-for-the-tests')
+    const large = await sharp({ create: { width: 1000, height: 1000, channels: 3, background: 'green' } })
+      .png({ compressionLevel: 0 })
+      .toBuffer()
+    const { status, json } = await api.form({}, large, { type: 'image/png' })
+    expect([status, json['state']]).toEqual([200, 'ready'])
+    const { id, url } = json['image'] as { id: string; url: string }
+    for (const _round of [1, 2]) expect(await ask(targetOf(url))).toMatchObject({ status: 200, cache: 'MISS' })
+    await api.delete(`/v1/images/${id}`)
+    expect((await ask(targetOf(url))).status).toBe(404)
+  })
 })
 
 /** The snippet as it is, but for where it listens, keeps and asks. */
