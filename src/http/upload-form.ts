@@ -31,19 +31,24 @@ export async function readUploadForm<T>(
   const ended = AbortSignal.any([signal, broken.signal])
   const breakOff = (cause: unknown) =>
     broken.abort(cause instanceof AppError ? cause : noForm('The form breaks off or cannot be read.', cause))
+  const whole = Promise.withResolvers<undefined>()
+  // Awaited only by who reads the file to its end.
+  whole.promise.catch(() => undefined)
+  ended.addEventListener('abort', () => whole.reject(ended.reason as Error), { once: true })
   const reading = new Promise<T>((resolve, reject) => {
     const fields = new Map<string, string>()
     let taken: Promise<T> | undefined
     ended.addEventListener('abort', () => reject(ended.reason as Error), { once: true })
     parser.on('field', (name, value, isNameCut, isValueCut) => {
-      if (fields.has(name) || isNameCut || isValueCut) breakOff(noForm('A field comes twice, or is too long.'))
+      if (taken) breakOff(noForm(`Fields come before the file; ${JSON.stringify(name)} comes after it.`))
+      else if (fields.has(name) || isNameCut || isValueCut) breakOff(noForm('A field comes twice, or is too long.'))
       else fields.set(name, value)
     })
     parser.on('file', (_name, file, filename: string | undefined, _encoding, contentType) => {
       // The parser tells the file of its end, too, and that before anybody may be reading it.
       file.on('error', breakOff)
       // A reader that stops has a reason of its own, which a destroyed file would drown.
-      taken = take(fields, file.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>, ended, {
+      taken = take(fields, untilWhole(file.iterator({ destroyOnReturn: false }), whole.promise), ended, {
         filename: filename ?? 'image',
         contentType,
       })
@@ -51,6 +56,7 @@ export async function readUploadForm<T>(
       taken.then(() => file.resume(), breakOff)
     })
     parser.on('finish', () => {
+      whole.resolve(undefined)
       if (taken) taken.then(resolve, reject)
       else breakOff(noForm('Expected a file in the field "file".'))
     })
@@ -63,6 +69,12 @@ export async function readUploadForm<T>(
     source.unpipe(parser)
     source.destroy()
   })
+}
+
+/** The file ends with its form: what comes behind it may still spoil it, and must not find it stored. */
+async function* untilWhole(chunks: AsyncIterable<Buffer>, whole: Promise<undefined>): AsyncGenerator<Uint8Array> {
+  yield* chunks
+  await whole
 }
 
 function openParser(headers: IncomingHttpHeaders) {

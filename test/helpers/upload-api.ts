@@ -101,6 +101,7 @@ export function apiAs(origin: string, bearer: string | undefined) {
   }
   return {
     call,
+    authorization: bearer === undefined ? '' : `Bearer ${bearer}`,
     get: (path: string, headers?: Record<string, string>) => call('GET', path, undefined, headers),
     post: (path: string, body?: string | object, headers?: Record<string, string>) => call('POST', path, body, headers),
     patch: (path: string, body: object) => call('PATCH', path, body),

@@ -217,17 +217,30 @@ describe('the other ways in', () => {
   })
 
   test('a form without a file, with an unknown field, or with fields behind the file', async () => {
-    const late = [
-      '--b\r\nContent-Disposition: form-data; name="visibility"\r\n\r\npublic',
-      '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\nx',
-      '--b--\r\n',
-    ]
-    const headers = { 'Content-Type': 'multipart/form-data; boundary=b' }
-    const bare = await server.admin.post('/v1/images', `${late[0]}\r\n${late[2]}`, headers)
-    expect(bare).toMatchObject({ status: 400, json: { code: 'bad_request' } })
-    const unknown = await server.admin.form({ visible: 'yes' }, photo)
+    const user = await server.user('writes-forms')
+    const said = '--b\r\nContent-Disposition: form-data; name="visibility"\r\n\r\npublic\r\n'
+    const file =
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    const post = (...parts: readonly (string | Buffer)[]) =>
+      fetch(`${server.origin}/v1/images`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'multipart/form-data; boundary=b', Authorization: user.authorization },
+        body: new Uint8Array(Buffer.concat([...parts, '\r\n--b--\r\n'].map((part) => Buffer.from(part)))),
+      }).then(async (response) => ({ status: response.status, json: (await response.json()) as object }))
+    expect(await post(said)).toMatchObject({ status: 400, json: { code: 'bad_request' } })
+    expect(await post(said, file, photo, '\r\n', said)).toMatchObject({ status: 400, json: { code: 'bad_request' } })
+    const late = await post(file, photo, '\r\n', said)
+    expect(late).toMatchObject({ status: 400, json: { code: 'bad_request' } })
+    expect(JSON.stringify(late.json)).toMatch(/before the file.*visibility/)
+    expect((await post(said, file, photo)).status).toBe(202)
+    const unknown = await user.form({ visible: 'yes' }, photo)
     expect(unknown).toMatchObject({ status: 400, json: { code: 'bad_request' } })
     expect(unknown.json['detail']).toMatch(/visible/)
+    const states = server.rows<Staged & { state: string }>(
+      "select state, staging_key from uploads where owner = 'writes-forms' and state = 'rejected'",
+    )
+    expect(states.map(isStaged)).toEqual([false, false])
+    await until(async () => (await user.get('/v1/usage')).json['openUploads'] === 0, 'nothing is held back')
   })
 
   test('a URL, from which the server gets the picture itself', async () => {
