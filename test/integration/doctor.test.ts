@@ -177,6 +177,64 @@ test('a lost confirm is made up for: the upload goes on, and holds its quota unt
   expect(await stage.stores.jobs.stats()).toMatchObject({ waiting: 1 })
 })
 
+describe('beside a running server', () => {
+  /** Something happens when the store has been listed, and is not looked at yet. */
+  function afterListing(space: string, work: () => Promise<unknown>): void {
+    const { target } = stage
+    let isDone = false
+    const list: typeof target.list = async (prefix, ...more) => {
+      const page = await target.list(prefix, ...more)
+      if (prefix === space && !isDone) {
+        isDone = true
+        await work()
+      }
+      return page
+    }
+    Object.assign(stage.deps, { target: { ...target, list } })
+  }
+
+  test('what is deleted meanwhile is no ghost', async () => {
+    const { image, key } = await addReady(stage)
+    await addReady(stage)
+    stage.grow()
+    afterListing('objects/', async () => {
+      await stage.stores.images.remove(image.id, [])
+      await stage.target.delete(key, never)
+      await stage.stores.objects.forget(key)
+    })
+    expect(await found()).toEqual({})
+  })
+
+  test('what is stored meanwhile is not lost', async () => {
+    await addReady(stage)
+    stage.grow()
+    afterListing('objects/', () => addReady(stage))
+    expect(await found()).toEqual({})
+  })
+
+  test('what is staged and confirmed meanwhile is not bare', async () => {
+    stage.grow()
+    afterListing('staging/', async () => {
+      const upload = await addUpload(stage)
+      await addBytes(stage, upload.stagingKey)
+      await stage.stores.uploads.move(upload.id, ['pending'], 'uploaded')
+    })
+    expect(await found({ isFixing: true })).toEqual({})
+    expect(await stage.stores.uploads.usage(owner)).toMatchObject({ openUploads: 1 })
+  })
+})
+
+test('what the rules of a bucket lack is told, and that they could not be read, too', async () => {
+  const lacking = await stage.examine({
+    checkCors: () => Promise.resolve(['No rule allows PUT from https://a.example.']),
+  })
+  expect(foundBy(lacking)).toEqual({ bucket_cors: 1 })
+  const unread = await stage.examine({ checkCors: () => Promise.reject(new Error('AccessDenied')) })
+  expect(unread.find(({ name }) => name === 'bucket_cors')?.examples).toEqual([
+    'The rules cannot be read: Error: AccessDenied',
+  ])
+})
+
 test('a store that loses what it is given is found out before anything is judged', async () => {
   const { target, deps } = stage
   const forgetful: Stage['target'] = { ...target, write: () => Promise.resolve() }
