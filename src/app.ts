@@ -6,12 +6,9 @@ import { createDiskTier } from './cache/disk-tier.ts'
 import { createMemoryTier } from './cache/memory-tier.ts'
 import { createOriginalCache } from './cache/original-cache.ts'
 import { createResultCache, type ResultCache } from './cache/result-cache.ts'
-import { ensureFirstKey } from './auth/issue-api-key.ts'
-import type { Config, UploadsConfig } from './config/config.ts'
-import { databaseFileOf } from './config/database-file.ts'
+import type { Config } from './config/config.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
 import { openDiskIndex } from './db/disk-index.ts'
-import { openStores } from './db/open-stores.ts'
 import { wireDelivery } from './delivery/wire-delivery.ts'
 import { createApi } from './http/create-api.ts'
 import { createPages } from './http/create-pages.ts'
@@ -20,26 +17,15 @@ import { closeServer, listen, originOf, trackConnections } from './http/listen.t
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordApiAnswer, recordHot } from './http/record-answer.ts'
-import { createJobQueue } from './jobs/create-job-queue.ts'
-import { createModerate, createModerators } from './moderation/create-moderator.ts'
-import { newId } from './lib/new-id.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
-import { createMetrics, type Metrics, type Samples } from './observability/metrics.ts'
+import { createMetrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
-import { signWebhook } from './signing/webhook-signature.ts'
-import { parseBlocks } from './sources/address-guard.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources } from './sources/create-sources.ts'
-import { fetchFrom } from './sources/fetch-from.ts'
-import { createGuardedClient } from './sources/guarded-client.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
-import { announceMessages } from './uploads/announce-messages.ts'
-import { createUploads, openServerSecrets, urlKeys } from './uploads/create-uploads.ts'
-import { createMessageDeliverer } from './uploads/deliver-messages.ts'
-import { createUploadTarget } from './uploads/targets/create-upload-target.ts'
-import type { UploadDeps } from './uploads/upload-deps.ts'
+import { openUploads, type Network } from './uploads/open-uploads.ts'
 
 export type App = {
   /** Starts listening; resolves to the origin under which clients on this machine reach it. */
@@ -61,9 +47,6 @@ export type AppOptions = {
 // Fetching takes longer than any disk, so a slow read is worth waiting for; writing may lag behind by a few large originals.
 const originalReadTimeoutMs = 5000
 const maxPendingOriginalBytes = 128 * 1024 * 1024
-
-// To one host, for imports and webhooks.
-const outgoingConnections = 8
 
 /** What an operator should look at; the rest is only counted. */
 const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
@@ -96,7 +79,6 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     (await openUploads(config, config.uploads, {
       ...{ rendererPool, logger, metrics, network },
       origin: () => config.server.publicUrl ?? origin,
-      closing: shutdown.signal,
     }).catch(async (error: unknown) => {
       // Nobody will close an app that never came to be, and its renderers would keep the process alive.
       await Promise.all([rendererPool.close(), caches.resultCache.close(), caches.originals.close()])
@@ -146,7 +128,18 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
           presets: Object.keys(config.presets),
         }),
       }),
-      ...(writing?.api ?? []),
+      ...(writing
+        ? createApi({
+            ...writing,
+            auth: config.auth,
+            secretOf: (purpose) => writing.secrets.of(purpose),
+            wakeDeliverer: () => writing.deliverer.wake(),
+            requestTimeoutMs: config.server.requestTimeoutMs,
+            closing: shutdown.signal,
+            onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
+            onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
+          })
+        : []),
     ],
     pageDeps,
   )
@@ -203,107 +196,6 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     },
     close: () => (closing ??= closeParts()),
     firstKey: writing?.firstKey,
-  }
-}
-
-/** How this process reaches others, and how they know it. */
-type Network = { readonly ownHosts: readonly string[]; readonly via: string; readonly resolveHost: ResolveHost }
-
-/** The write path with everything it stands on: database, queue, target, moderators, the door to the network. */
-async function openUploads(
-  config: Config,
-  settings: UploadsConfig,
-  parts: {
-    readonly rendererPool: RendererPool
-    readonly logger: Logger
-    readonly metrics: Metrics
-    readonly network: Network
-    readonly origin: () => string
-    readonly closing: AbortSignal
-  },
-) {
-  const { rendererPool, logger, metrics, network, origin } = parts
-  const opened = await openStores({ file: databaseFileOf(config) })
-  // Written messages wake the deliverer, which reads them from the very stores that wake it.
-  const stores = announceMessages(opened, () => deliverer.wake())
-  const secrets = await openServerSecrets(stores)
-  const signer = createUrlSigner(urlKeys(config, secrets))
-  const log: UploadDeps['log'] = (level, event, fields) => logger[level](event, { ...fields })
-  const created = createUploadTarget(settings.target, {
-    ...{ publicOrigin: origin, now: Date.now },
-    secret: Buffer.from(secrets.of('blob-permissions')).toString('hex'),
-    timeoutMs: settings.targetTimeoutMs,
-  })
-  const count = (event: string) => metrics.event('uploads', event)
-  const clients = openClients(settings, network, () => count('address_refused'))
-  const moderators = await createModerators(settings.moderation, {
-    ...{ sign: signWebhook, now: Date.now, newId: () => newId('ask') },
-    post: (request, signal) => clients.operators.post(request, signal),
-    onUnreadable: (error) => logger.error('ban_list_unreadable', { error: String(error) }),
-  })
-  const drainMs = config.server.shutdownTimeoutMs
-  const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
-  const deliverer = createMessageDeliverer({
-    ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
-    post: (request, signal) => clients.guarded.post(request, signal),
-  })
-  const uploads = createUploads(settings, {
-    ...{ stores, secrets, origin, log, queue, count },
-    target: created.target,
-    examiner: rendererPool,
-    maxFrames: config.render.maxFrames,
-    moderate: createModerate(moderators, settings.moderation, (moderator, error) =>
-      logger.warn('moderator_failed', { moderator, error: String(error) }),
-    ),
-    sign: (target, options) => signer.sign(target, { ...options, scheme: 'native' }),
-    policy: {
-      variants: { kind: 'exact' },
-      staleWhileRevalidateSeconds: 0,
-      maxBytes: Math.max(...Object.values(settings.projects).map((project) => project.maxBytes)),
-    },
-    now: Date.now,
-  })
-  const api = createApi({
-    ...{ auth: config.auth, uploads, secretOf: (purpose: string) => secrets.of(purpose) },
-    door: created.kind === 'disk' ? created.target.door : undefined,
-    fetchOriginal: fetchFrom(clients.guarded),
-    deadJobs: queue,
-    wakeDeliverer: () => deliverer.wake(),
-    requestTimeoutMs: config.server.requestTimeoutMs,
-    closing: parts.closing,
-    onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
-    onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
-  })
-  return {
-    ...{ uploads, signer, api },
-    firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
-    start() {
-      uploads.start()
-      deliverer.start()
-    },
-    async close() {
-      await deliverer.close()
-      await uploads.close()
-      await Promise.all([clients.guarded.close(), clients.operators.close()])
-    },
-  }
-}
-
-/**
- * Two doors to the network. What users or projects name goes through the guarded one. The moderator is named by the operator alone, and stands next
- * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
- */
-function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
-  const { timeoutMs } = moderation
-  const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
-  const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
-  const { limits, allowAddresses } = outgoing
-  return {
-    guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
-    operators: createGuardedClient({
-      ...{ ...common, limits: { ...limits, ...patience } },
-      allowed: parseBlocks(['0.0.0.0/0', '::/0']),
-    }),
   }
 }
 

@@ -1,0 +1,121 @@
+import { ensureFirstKey } from '../auth/issue-api-key.ts'
+import type { Config, UploadsConfig } from '../config/config.ts'
+import { databaseFileOf } from '../config/database-file.ts'
+import { openStores } from '../db/open-stores.ts'
+import { createJobQueue } from '../jobs/create-job-queue.ts'
+import { newId } from '../lib/new-id.ts'
+import { createModerate, createModerators } from '../moderation/create-moderator.ts'
+import type { Logger } from '../observability/create-logger.ts'
+import type { Metrics } from '../observability/metrics.ts'
+import { createUrlSigner } from '../signing/create-url-signer.ts'
+import { signWebhook } from '../signing/webhook-signature.ts'
+import { parseBlocks } from '../sources/address-guard.ts'
+import { fetchFrom } from '../sources/fetch-from.ts'
+import { createGuardedClient } from '../sources/guarded-client.ts'
+import type { ResolveHost } from '../sources/resolve-host.ts'
+import type { RendererPool } from '../transform/executor/renderer-pool.ts'
+import { announceMessages } from './announce-messages.ts'
+import { createUploads, openServerSecrets, urlKeys } from './create-uploads.ts'
+import { createMessageDeliverer } from './deliver-messages.ts'
+import { createUploadTarget } from './targets/create-upload-target.ts'
+import type { UploadDeps } from './upload-deps.ts'
+
+// To one host, for imports and webhooks.
+const outgoingConnections = 8
+
+/** How this process reaches others, and how they know it. */
+export type Network = {
+  readonly ownHosts: readonly string[]
+  readonly via: string
+  readonly resolveHost: ResolveHost
+}
+
+/** The write path with everything it stands on: database, queue, target, moderators, the door to the network. */
+export async function openUploads(
+  config: Config,
+  settings: UploadsConfig,
+  parts: {
+    readonly rendererPool: RendererPool
+    readonly logger: Logger
+    readonly metrics: Metrics
+    readonly network: Network
+    readonly origin: () => string
+  },
+) {
+  const { rendererPool, logger, metrics, network, origin } = parts
+  const opened = await openStores({ file: databaseFileOf(config) })
+  // Written messages wake the deliverer, which reads them from the very stores that wake it.
+  const stores = announceMessages(opened, () => deliverer.wake())
+  const secrets = await openServerSecrets(stores)
+  const signer = createUrlSigner(urlKeys(config, secrets))
+  const log: UploadDeps['log'] = (level, event, fields) => logger[level](event, { ...fields })
+  const created = createUploadTarget(settings.target, {
+    ...{ publicOrigin: origin, now: Date.now },
+    secret: Buffer.from(secrets.of('blob-permissions')).toString('hex'),
+    timeoutMs: settings.targetTimeoutMs,
+  })
+  const count = (event: string) => metrics.event('uploads', event)
+  const clients = openClients(settings, network, () => count('address_refused'))
+  const moderators = await createModerators(settings.moderation, {
+    ...{ sign: signWebhook, now: Date.now, newId: () => newId('ask') },
+    post: (request, signal) => clients.operators.post(request, signal),
+    onUnreadable: (error) => logger.error('ban_list_unreadable', { error: String(error) }),
+  })
+  const drainMs = config.server.shutdownTimeoutMs
+  const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
+  const deliverer = createMessageDeliverer({
+    ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
+    post: (request, signal) => clients.guarded.post(request, signal),
+  })
+  const uploads = createUploads(settings, {
+    ...{ stores, secrets, origin, log, queue, count },
+    target: created.target,
+    examiner: rendererPool,
+    maxFrames: config.render.maxFrames,
+    moderate: createModerate(moderators, settings.moderation, (moderator, error) =>
+      logger.warn('moderator_failed', { moderator, error: String(error) }),
+    ),
+    sign: (target, options) => signer.sign(target, { ...options, scheme: 'native' }),
+    policy: {
+      variants: { kind: 'exact' },
+      staleWhileRevalidateSeconds: 0,
+      maxBytes: Math.max(...Object.values(settings.projects).map((project) => project.maxBytes)),
+    },
+    now: Date.now,
+  })
+  return {
+    ...{ uploads, signer, secrets, deliverer },
+    /** Of the disk target, which takes its bytes at this server. */
+    door: created.kind === 'disk' ? created.target.door : undefined,
+    fetchOriginal: fetchFrom(clients.guarded),
+    deadJobs: queue,
+    firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
+    start() {
+      uploads.start()
+      deliverer.start()
+    },
+    async close() {
+      await deliverer.close()
+      await uploads.close()
+      await Promise.all([clients.guarded.close(), clients.operators.close()])
+    },
+  }
+}
+
+/**
+ * Two doors to the network. What users or projects name goes through the guarded one. The moderator is named by the operator alone, and stands next
+ * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
+ */
+function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
+  const { timeoutMs } = moderation
+  const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
+  const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
+  const { limits, allowAddresses } = outgoing
+  return {
+    guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
+    operators: createGuardedClient({
+      ...{ ...common, limits: { ...limits, ...patience } },
+      allowed: parseBlocks(['0.0.0.0/0', '::/0']),
+    }),
+  }
+}
