@@ -109,6 +109,13 @@ describe('refused before anything is stored', () => {
     expectProblem(await server.admin.post('/v1/uploads', body, { 'Content-Type': type }), status, code)
   })
 
+  test('a new version that its image could not have been', async () => {
+    const { image } = await server.admin.upload(await drawFlat(20, 20), { kind: 'logo', type: 'image/png' })
+    const intent = { filename: 'a.jpg', type: 'image/jpeg', size: 1000, image: image.id }
+    expectProblem(await server.admin.post('/v1/uploads', intent), 415, 'type_not_allowed')
+    expectProblem(await server.admin.form({ image: image.id }, photo), 415, 'type_not_allowed')
+  })
+
   test('an Idempotency-Key that is none', async () => {
     const intent = { filename: 'a.jpg', type: 'image/jpeg', size: 1 }
     expectProblem(await server.admin.post('/v1/uploads', intent, { 'Idempotency-Key': 'a b' }), 400, 'bad_request')
@@ -210,7 +217,7 @@ describe('refused once the bytes are there', () => {
 
   test('a form whose file has another SHA-256', async () => {
     const user = await somebody()
-    expectProblem(await user.form({ sha256: '0'.repeat(64) }, photo), 422, 'checksum_mismatch')
+    expectProblem(await user.form({ sha256: '0'.repeat(64) }, photo, { wait: 0 }), 422, 'checksum_mismatch')
     expect(await usageOf(user)).toMatchObject(nothing)
     const sha256 = createHash('sha256').update(photo).digest('base64')
     expect((await user.form({ sha256 }, photo)).json['state']).toBe('ready')

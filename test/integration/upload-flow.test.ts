@@ -285,6 +285,10 @@ describe('a new version', () => {
       ...{ id: image.id, version: 2, width: 200, filename: 'other.jpg' },
       ...{ visibility: 'public', kind: 'avatar', subject: 'ann' },
     })
+    // Moderation judges it as what it will be.
+    expect(server.rows('select visibility, kind from uploads where id = ?', second.id)).toEqual([
+      { visibility: 'public', kind: 'avatar' },
+    ])
     expect(await sizeAt(newest)).toEqual([40, 60])
     expect(await sizeAt(`${pathOf(image.url)}?w=40&fm=png`)).toEqual([40, 30])
     expect(await sizeAt(`${pathOf(second.image.url)}?w=40&fm=png`)).toEqual([40, 60])
