@@ -75,7 +75,7 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
   router.patch('/v1/images/:id', jsonBody, async (request, response) => {
     const change = readBody(imageChange, request.body)
     const found = await own(request, response, change.state === undefined ? 'images:write' : 'images:review')
-    const image = await changeImage(found, change, principalOf(response), uploads)
+    const image = await changeImage(found, change, principalOf(response), uploads, signal(response))
     uncached(response).json(describeImage(image, await newestVersion(image, uploads), uploads))
   })
   router.delete('/v1/images/:id', async (request, response) => {

@@ -109,7 +109,7 @@ async function waited(
 ): Promise<UploadRecord> {
   const waitSeconds = preferredWait(request, deps.maxWaitSeconds)
   if (waitSeconds === 0) return upload
-  const signal = signalOf(response, deps.requestTimeoutMs)
+  const signal = AbortSignal.any([signalOf(response, deps.requestTimeoutMs), deps.closing])
   response.set('Preference-Applied', `wait=${waitSeconds}`)
   return awaitUpload(upload, waitSeconds * 1000, deps.uploads, signal)
 }

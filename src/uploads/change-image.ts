@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import { projectOf, requireScope } from './access.ts'
 import { endUpload, messagesFor } from './end-upload.ts'
+import { judgeAgain } from './judge-again.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { imageChange } from './upload-intent.ts'
 import type { UploadRecord } from '../db/records.ts'
@@ -12,13 +13,14 @@ import { assertFacts, rulesFor } from './upload-policy.ts'
 
 /**
  * Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`,
- * `dimensions_not_allowed`, `too_many_frames` (of another kind).
+ * `dimensions_not_allowed`, `too_many_frames` (of another kind), `moderation_rejected` (of what is to become public).
  */
 export async function changeImage(
   image: ImageRecord,
   change: z.infer<typeof imageChange>,
   principal: Principal,
   deps: UploadDeps,
+  signal: AbortSignal,
 ): Promise<ImageRecord> {
   const { state, ...said } = change
   const isSaid = Object.values(said).some((value) => value !== undefined)
@@ -26,6 +28,7 @@ export async function changeImage(
   if (state !== undefined) requireScope(principal, 'images:review')
   if (isSaid) requireScope(principal, 'images:write')
   if (said.kind !== undefined) await assertKind(image, said.kind, deps)
+  if (said.visibility === 'public' && image.visibility === 'private') await judgeAgain(image, deps, signal)
   if (state !== undefined) await reviewImage(image, state, deps)
   if (isSaid) await describeAnew(image, said, deps)
   const changed = await deps.stores.images.find(image.id)
@@ -101,11 +104,18 @@ async function dropObjects(
   }
 }
 
-/** Takes an upload back: before it is an image its bytes go, after that the image with it. */
+/** Takes an upload back: before it is an image its bytes go, after that the image with it. Throws `wrong_state`. */
 export async function deleteUpload(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
   if (await endUpload(upload, ['pending', 'uploaded', 'processing', 'failed'], 'deleted', undefined, deps)) return
   const image = upload.version === undefined ? undefined : await deps.stores.images.find(upload.imageId)
-  if (image) await deleteImage(image, deps, signal)
+  if (!image) return
+  // An image outlives the upload of one of its versions.
+  if ((await deps.stores.images.versions(image.id)).length > 1) {
+    throw new AppError('wrong_state', {
+      detail: `It is a version of ${image.id}, which has others; delete the image to delete all.`,
+    })
+  }
+  await deleteImage(image, deps, signal)
 }
 
 /** The newest version of an image that its owner may look at, also while it waits for review. */

@@ -186,13 +186,23 @@ describe('a moderator behind a URL', () => {
   })
 
   test('that cannot be asked lets private pictures through where the operator wishes so, public ones never', async () => {
-    const moderator = await startModerator(() => ({ status: 503 }))
+    let reply: Reply = { status: 503 }
+    const moderator = await startModerator(() => reply)
     const server = await start({
       HALFTONE_MODERATION_URL: moderator.url,
       HALFTONE_MODERATION_UNREACHABLE: 'allow-private',
     })
-    expect((await uploaded(server, photo, { visibility: 'private' })).state).toBe('ready')
+    const unjudged = await uploaded(server, photo, { visibility: 'private' })
+    expect(unjudged.state).toBe('ready')
     expect((await uploaded(server, other, { visibility: 'public' })).state).toBe('quarantined')
+
+    const publish = async () =>
+      (await server.admin.patch(`/v1/images/${unjudged.image.id}`, { visibility: 'public' })).json
+    expect(await publish()).toMatchObject({ code: 'wrong_state' })
+    reply = saying({ verdict: 'reject', reason: 'nudity' })
+    expect(await publish()).toMatchObject({ code: 'moderation_rejected', detail: 'nudity' })
+    reply = saying({ verdict: 'allow' })
+    expect(await publish()).toMatchObject({ visibility: 'public' })
   })
 })
 

@@ -293,6 +293,9 @@ describe('a new version', () => {
     expect(await sizeAt(`${pathOf(image.url)}?w=40&fm=png`)).toEqual([40, 30])
     expect(await sizeAt(`${pathOf(second.image.url)}?w=40&fm=png`)).toEqual([40, 60])
     expect((await server.admin.get(`/v1/images/${image.id}`)).json).toMatchObject({ version: 2, width: 200 })
+    // The upload of one version is no handle on the others.
+    expect((await server.admin.delete(`/v1/uploads/${second.id}`)).json).toMatchObject({ code: 'wrong_state' })
+    expect(await sizeAt(newest)).toEqual([40, 60])
   })
 
   test('keeps to the rules of its image', async () => {

@@ -71,14 +71,13 @@ async function identify(
     if (mayBeAnonymous) return anonymousAt(address, deps.secret)
     throw new AppError('unauthenticated', { detail: 'Send Authorization: Bearer with an API key or a JWT.' })
   }
-  const before = await deps.failures.look(address)
-  // Not one more: the last allowed failure has been answered as such.
-  if (before.remaining === 0) throw rateLimited(before, 'wrong credentials from one address')
   try {
     return await deps.authenticator.authenticate(bearerOf(authorization), signal)
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'unauthenticated') throw inTime(error, signal)
-    await deps.failures.consume(address)
+    // Only what is wrong is limited: behind one proxy somebody's guesses must not lock out those who know.
+    const failures = await deps.failures.consume(address)
+    if (failures.isExceeded) throw rateLimited(failures, 'wrong credentials from one address')
     throw new AppError('unauthenticated', {
       ...(error.detail === undefined ? {} : { detail: error.detail }),
       details: { invalidToken: true },

@@ -14,8 +14,6 @@ export type RateState = {
 /** Counts by key. Implementations: memory; Redis, where several processes count together. */
 export interface RateLimiter {
   consume(key: string): Promise<RateState>
-  /** The state without counting. */
-  look(key: string): Promise<RateState>
 }
 
 export type RateLimit = { readonly points: number; readonly windowSeconds: number }
@@ -71,9 +69,6 @@ export function createMemoryRateLimiter(
       })
       if (result.isFirstInDuration) fresh.current += 1
       return stateOf(result)
-    },
-    async look(key) {
-      return stateOf(await limiter.get(await countedAs(key)))
     },
   }
 }

@@ -197,13 +197,13 @@ describe('limits', () => {
     expect(await begin({ trustedProxies: ['127.0.0.0/8'] })).toEqual([200, 200, 200])
   })
 
-  test('wrong credentials end in a 429 for the address, even with good ones', async () => {
+  test('wrong credentials end in a 429 for the address, but never good ones', async () => {
     const { api, as } = setUp({ trustedProxies: ['127.0.0.1'] })
     const ask = async (bearer: string, address: string): Promise<number> =>
       (await api.get('/v1/images').set({ ...as(bearer), 'x-forwarded-for': address })).status
     for (let i = 0; i < 3; i++) expect(await ask('nobody', '192.0.2.1')).toBe(401)
     expect(await ask('nobody', '192.0.2.1')).toBe(429)
-    expect(await ask('jwt-anna', '192.0.2.1')).toBe(429)
+    expect(await ask('jwt-anna', '192.0.2.1')).toBe(200)
     expect(await ask('jwt-anna', '192.0.2.2')).toBe(200)
   })
 })
