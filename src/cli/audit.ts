@@ -1,6 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Config } from '../config/config.ts'
-import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
 import { AppError } from '../errors.ts'
 import type { RendererPool } from '../transform/executor/renderer-pool.ts'
@@ -10,6 +9,7 @@ import { planTransform } from '../transform/planner/plan-transform.ts'
 import type { AuditedAnswer, AuditReport } from '../uploads/audit-uploads.ts'
 import { auditUploads } from '../uploads/audit-uploads.ts'
 import { createUploadTarget } from '../uploads/targets/create-upload-target.ts'
+import { existingDatabase } from './existing-database.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
 
@@ -34,8 +34,9 @@ export function addAuditCommand(program: Command): void {
 async function audit(config: Config, sample: number): Promise<AuditReport> {
   if (!config.uploads) throw new AppError('bad_request', { detail: 'Uploads are switched off (HALFTONE_UPLOADS).' })
   const { target: settings, targetTimeoutMs } = config.uploads
+  const file = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
-  const stores = await openStores({ file: databaseFileOf(config) })
+  const stores = await openStores({ file })
   const { target } = createUploadTarget(settings, {
     // Nothing is signed here.
     ...{ publicOrigin: () => '', secret: '', now: Date.now },

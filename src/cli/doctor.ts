@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Config, UploadsConfig } from '../config/config.ts'
-import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
@@ -10,6 +8,7 @@ import { inspectUploads, type InspectOptions } from '../uploads/doctor/inspect-u
 import { depsForDoctor } from '../uploads/doctor/open-deps.ts'
 import { corsJson, corsRuleFor } from '../uploads/targets/bucket-cors.ts'
 import { createUploadTarget, type CreatedTarget } from '../uploads/targets/create-upload-target.ts'
+import { existingDatabase } from './existing-database.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
 
@@ -58,11 +57,7 @@ export function addDoctorCommand(program: Command): void {
 async function examine(config: Config, options: DoctorOptions): Promise<Report> {
   const { uploads } = config
   if (!uploads) throw new AppError('bad_request', { detail: 'Uploads are switched off (HALFTONE_UPLOADS).' })
-  const file = databaseFileOf(config)
-  if (!existsSync(file)) {
-    const detail = `There is no database at ${file}. It is made when the server starts, or by halftone migrate.`
-    throw new AppError('not_found', { detail })
-  }
+  const file = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
   const stores = await openStores({ file })
   const created = createUploadTarget(uploads.target, {

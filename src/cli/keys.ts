@@ -2,11 +2,11 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { isScope, scopes, type Scope } from '../auth/authenticator.ts'
 import { issueApiKey } from '../auth/issue-api-key.ts'
 import type { Config } from '../config/config.ts'
-import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
 import type { ApiKeyRecord } from '../db/records.ts'
 import type { ApiKeyStore } from '../db/stores.ts'
 import { AppError } from '../errors.ts'
+import { existingDatabase } from './existing-database.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
 
@@ -27,7 +27,7 @@ export function addKeysCommand(program: Command): void {
     .action(create)
   keys
     .command('list')
-    .description('list the keys, revoked ones included; secrets are not kept')
+    .description('list the keys of the database, revoked ones included; secrets are not kept')
     .option('--json', 'print JSON')
     .action((options: { json?: boolean }) => list(options.json === true))
   keys
@@ -55,14 +55,17 @@ async function create(options: CreateOptions): Promise<void> {
 }
 
 async function list(asJson: boolean): Promise<void> {
-  await withKeys(async (apiKeys) => {
+  await withKeys(async (apiKeys, { auth }) => {
     const all = (await apiKeys.list()).map(shown)
     if (asJson) return print(JSON.stringify(all))
     for (const key of all) {
       const state = key.revokedAt === null ? `used ${key.lastUsedAt ?? 'never'}` : `revoked ${key.revokedAt}`
       print([key.id, key.name, key.project, key.scopes.join(','), `made ${key.createdAt}`, state].join('  '))
     }
-    if (all.length === 0) tell('There are no keys. Make one: halftone keys create --name <name>')
+    const fixed = auth.apiKeys.map(({ name }) => name)
+    if (fixed.length > 0)
+      tell(`HALFTONE_API_KEYS has ${fixed.join(', ')}, with every scope. End one by taking it out there.`)
+    else if (all.length === 0) tell('There are no keys. Make one: halftone keys create --name <name>')
   })
 }
 
@@ -77,8 +80,9 @@ async function revoke(id: string, asJson: boolean): Promise<void> {
 
 async function withKeys(work: (keys: ApiKeyStore, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig()
+  const file = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
-  const stores = await openStores({ file: databaseFileOf(config) })
+  const stores = await openStores({ file })
   try {
     await work(stores.apiKeys, config)
   } finally {

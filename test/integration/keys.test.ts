@@ -1,25 +1,31 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { apiKeyHash } from '../../src/auth/api-key-secret.ts'
-import { openStores } from '../../src/db/open-stores.ts'
+import { migrateStores, openStores } from '../../src/db/open-stores.ts'
 import { projectRoot } from '../helpers/start-halftone.ts'
 
 let dataDir = ''
-beforeAll(() => {
+beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'halftone-keys-'))
+  await migrateStores({ file: join(dataDir, 'halftone.sqlite') })
 })
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-function keys(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+const keys = (...args: readonly string[]) => run(['keys', ...args])
+
+function run(
+  args: readonly string[],
+  settings: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const { PATH = '' } = process.env
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ['src/main.ts', 'keys', ...args],
-      { cwd: projectRoot, env: { PATH, HALFTONE_DATA_DIR: dataDir } },
+      ['src/main.ts', ...args],
+      { cwd: projectRoot, env: { PATH, HALFTONE_DATA_DIR: dataDir, ...settings } },
       (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
     )
   })
@@ -65,3 +71,31 @@ test.each([
   },
   60_000,
 )
+
+test.each([
+  ['keys', 'list'],
+  ['keys', 'create', '--name', 'app'],
+  ['keys', 'revoke', 'key_nope'],
+  ['audit', '--json'],
+])(
+  '%s %s where there is no database says so, and makes none',
+  async (...args) => {
+    const elsewhere = join(dataDir, 'elsewhere')
+    const { code, stdout, stderr } = await run(
+      args.filter((arg) => arg !== undefined),
+      { HALFTONE_DATA_DIR: elsewhere },
+    )
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toContain(`There is no database at ${join(elsewhere, 'halftone.sqlite')}`)
+    expect(existsSync(elsewhere)).toBe(false)
+  },
+  60_000,
+)
+
+test('a list names the keys of the settings, too, without their secrets', async () => {
+  const secret = 'a-secret-that-is-long-enough'
+  const { stdout, stderr } = await run(['keys', 'list'], { HALFTONE_API_KEYS: `backend:${secret}` })
+  expect(stderr).toContain('HALFTONE_API_KEYS has backend,')
+  expect(stderr).not.toContain('There are no keys')
+  expect(stdout + stderr).not.toContain(secret)
+}, 60_000)
