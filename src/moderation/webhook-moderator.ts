@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Moderator } from './moderator.ts'
+import type { Moderator, Verdict } from './moderator.ts'
 
 /** Posts and gives the answer; follows no redirect. Throws when there is none in time. */
 export type Post = (
@@ -56,8 +56,23 @@ export function createWebhookModerator(
       }
       const answer = await post({ url, headers, body, maxBytes: maxAnswerBytes }, signal)
       if (answer.status !== 200) throw new Error(`the moderator answered ${answer.status}`)
-      const { verdict, reason } = answerSchema.parse(JSON.parse(answer.body.toString()))
-      return { tier: verdict, reason }
+      return readVerdict(answer.body.toString())
     },
+  }
+}
+
+/** Throws with what was expected and what came, for whoever writes the service. */
+function readVerdict(text: string): Verdict {
+  const answer = answerSchema.safeParse(parseJson(text))
+  if (answer.success) return { tier: answer.data.verdict, reason: answer.data.reason }
+  const expected = '{"verdict": "allow", "quarantine" or "reject"}, with a "reason" of 1 to 200 characters or none'
+  throw new Error(`the moderator gave no verdict: expected ${expected}, got ${JSON.stringify(text.slice(0, 100))}`)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

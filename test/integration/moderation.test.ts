@@ -8,7 +8,7 @@ import { startClamdServer } from '../helpers/clamd-server.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { startOriginServer } from '../helpers/http-origin-server.ts'
 import { spawnHalftone } from '../helpers/spawn-halftone.ts'
-import { startUploads, targetOf, type Answer, type UploadServer } from '../helpers/upload-api.ts'
+import { startUploads, targetOf, until, type Answer, type UploadServer } from '../helpers/upload-api.ts'
 import { startWebhookReceiver, webhookSecret, type Reply } from '../helpers/webhook-receiver.ts'
 
 let photo: Buffer
@@ -98,7 +98,8 @@ describe('a moderator behind a URL', () => {
     const upload = await uploaded(server, photo, { visibility: 'public' })
     expect(upload).toMatchObject({ state: 'rejected', error: { code: 'moderation_rejected', detail: 'nudity' } })
     await expectHidden(server, upload.image.id)
-    expect([server.files('staging').size, server.files('objects').size]).toEqual([0, 0])
+    await until(() => server.files('staging').size === 0, 'its bytes go')
+    expect(server.files('objects').size).toBe(0)
   })
 
   test('that quarantines leaves it to a reviewer, who lets it through', async () => {
@@ -174,6 +175,15 @@ describe('a moderator behind a URL', () => {
       await expectHidden(server, upload.image.id)
     }
     expect(server.halftone.logLines.some(({ event }) => event === 'moderator_failed')).toBe(true)
+  })
+
+  test('that answers something else is told so in words', async () => {
+    const moderator = await startModerator(() => saying({ ok: true }))
+    const server = await start({ HALFTONE_MODERATION_URL: moderator.url })
+    await uploaded(server, photo)
+    const line = server.halftone.logLines.find(({ event }) => event === 'moderator_failed')
+    expect(line?.['error']).toMatch(/expected \{"verdict": "allow", "quarantine" or "reject"\}.*got .*ok/)
+    expect(line?.['error']).not.toMatch(/invalid_value|\n/)
   })
 
   test('is not followed to another place', async () => {
@@ -259,7 +269,7 @@ describe('a scanner of bytes', () => {
     reply = 'stream: Eicar-Signature FOUND'
     const virus = await uploaded(server, other)
     expect(virus).toMatchObject({ state: 'rejected', error: { code: 'moderation_rejected', detail: 'virus' } })
-    expect(server.files('staging').size).toBe(0)
+    await until(() => server.files('staging').size === 0, 'its bytes go')
     reply = 'never'
     const unsure = await uploaded(server, other, { visibility: 'public' })
     expect(unsure).toMatchObject({ state: 'quarantined', error: { detail: 'clamav_unreachable' } })

@@ -7,6 +7,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { scopes } from '../../src/auth/authenticator.ts'
 import { errorTable } from '../../src/errors.ts'
+import { readBanList } from '../../src/moderation/ban-list.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { projectRoot } from '../helpers/start-halftone.ts'
 import { startUploads, type UploadServer } from '../helpers/upload-api.ts'
@@ -91,4 +92,15 @@ test('codes and scopes of docs/upload-api.md are those of the program', () => {
     expect([code, statuses.includes(String(row?.[1].status))]).toEqual([code, true])
   }
   for (const scope of scopes) expect(document).toContain(`| \`${scope}\` |`)
+})
+
+test('the ban list of docs/upload-api.md is one', () => {
+  const [, list = ''] = /```text\n(# Lines[^]*?)```/.exec(document) ?? []
+  const reading = readBanList(list, 6)
+  if (!reading.ok) throw new Error(reading.faults.join('; '))
+  const [sha256 = '', perceptualHash = ''] = [/sha256:(\w+)/, /phash:(\w+)/].map((hash) => hash.exec(list)?.[1])
+  const [none, other] = ['0'.repeat(64), '0'.repeat(16)]
+  expect(reading.list.find({ sha256, perceptualHash: other })).toEqual({ tier: 'reject', reason: 'banned' })
+  expect(reading.list.find({ sha256: none, perceptualHash })).toMatchObject({ tier: 'quarantine' })
+  expect(document).toContain(`"perceptualHash": "${perceptualHash}"`)
 })
