@@ -37,9 +37,15 @@ export function assembleUploads(
     signedUrlMaxSeconds: values.signedUrlMaxSeconds ?? 0,
     idempotencySeconds: values.idempotencySeconds ?? 0,
     moderation: moderationOf(values, places),
-    outgoing: { limits: limitsOf({}, values), allowAddresses: values.allowAddresses ?? [] },
+    outgoing: outgoingOf(values),
   }
   return { uploads, faults: allFaults }
+}
+
+function outgoingOf(values: SettingValues): UploadsConfig['outgoing'] {
+  const { allowAddresses = [], webhookAllowAddresses = [] } = values
+  const webhookAddresses = [...new Set([...allowAddresses, ...webhookAllowAddresses])]
+  return { limits: limitsOf({}, values), allowAddresses, webhookAddresses }
 }
 
 function targetOf(values: SettingValues, places: Places): UploadTargetConfig | undefined {

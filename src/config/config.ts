@@ -251,8 +251,12 @@ export type UploadsConfig = {
   readonly signedUrlMaxSeconds: number
   readonly idempotencySeconds: number
   readonly moderation: ModerationConfig
-  /** For what is imported from URLs, and for webhooks. */
-  readonly outgoing: { readonly limits: FetchLimits; readonly allowAddresses: readonly string[] }
+  /** For what is imported from URLs, and for webhooks, each with the special addresses that they may go to. */
+  readonly outgoing: {
+    readonly limits: FetchLimits
+    readonly allowAddresses: readonly string[]
+    readonly webhookAddresses: readonly string[]
+  }
 }
 
 export type UploadTargetConfig = { readonly kind: 'disk'; readonly folder: string } | S3TargetConfig

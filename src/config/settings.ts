@@ -244,7 +244,7 @@ export const settings = {
     env: 'HALFTONE_ALLOW_ADDRESSES',
     group: 'remote',
     meaning:
-      'Private and special addresses that HTTP and web sources may connect to all the same. S3 endpoints are not affected.',
+      'Private and special addresses that HTTP and web sources, imports and webhooks may connect to all the same. S3 endpoints are not affected.',
     value: addressBlocks(),
     default: undefined,
     defaultText: 'none: addresses of the public internet only',

@@ -1,6 +1,6 @@
 import { setting } from './setting.ts'
 import { hostAndPort, uploadTarget, uploadTypes, webhookSecret, webhookUrl } from './api-value-parsers.ts'
-import { decimalNumber, fileSystemPath, onOff, oneOf, webOrigin, wholeNumber } from './value-parsers.ts'
+import { addressBlocks, decimalNumber, fileSystemPath, onOff, oneOf, webOrigin, wholeNumber } from './value-parsers.ts'
 
 const megabytes = 'MB (1000000 bytes)'
 
@@ -123,10 +123,21 @@ export const uploadSettings = {
   webhookUrl: setting({
     env: 'HALFTONE_WEBHOOK_URL',
     group: 'uploads',
-    meaning: 'Where what became of an upload is posted (Standard Webhooks).',
+    meaning:
+      'Where what became of an upload is posted (Standard Webhooks). Receivers in private networks need HALFTONE_WEBHOOK_ALLOW_ADDRESSES.',
     value: webhookUrl(),
     default: undefined,
     defaultText: 'none',
+  }),
+  webhookAllowAddresses: setting({
+    env: 'HALFTONE_WEBHOOK_ALLOW_ADDRESSES',
+    group: 'uploads',
+    meaning:
+      'Private and special addresses that webhooks may be posted to all the same, beside those of HALFTONE_ALLOW_ADDRESSES. Imports by users are not affected.',
+    value: addressBlocks(),
+    default: undefined,
+    defaultText: 'none: addresses of the public internet only',
+    why: 'The host of a webhook can lead anywhere once its name does; your own backend is named here and opened to nobody else.',
   }),
   webhookSecret: setting({
     env: 'HALFTONE_WEBHOOK_SECRET',

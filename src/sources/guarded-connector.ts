@@ -61,6 +61,6 @@ function isJudgedWell(socket: Socket, judge: (address: string) => boolean): bool
 
 function refused(): AppError {
   return new AppError('source_address_refused', {
-    detail: 'The host of the original has no address on the public internet, and none that the operator allows.',
+    detail: 'The host has no address on the public internet, and none that the operator allows.',
   })
 }

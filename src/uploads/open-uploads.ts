@@ -17,8 +17,10 @@ import type { RendererPool } from '../transform/executor/renderer-pool.ts'
 import { announceMessages } from './announce-messages.ts'
 import { createUploads, openServerSecrets, urlKeys } from './create-uploads.ts'
 import { createMessageDeliverer } from './deliver-messages.ts'
+import { refusedWebhooks } from './refused-webhooks.ts'
 import { createUploadTarget } from './targets/create-upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
+import { refusedReceiver } from './webhook-attempt.ts'
 
 // To one host, for imports and webhooks.
 const outgoingConnections = 8
@@ -65,7 +67,7 @@ export async function openUploads(
   const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
   const deliverer = createMessageDeliverer({
     ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
-    post: (request, signal) => clients.guarded.post(request, signal),
+    post: (request, signal) => clients.webhooks.post(request, signal),
   })
   const uploads = createUploads(settings, {
     ...{ stores, secrets, origin, log, queue, count },
@@ -91,28 +93,39 @@ export async function openUploads(
     deadJobs: queue,
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
+      void warnOfWebhooks(settings, network, log)
       uploads.start()
       deliverer.start()
     },
     async close() {
       await deliverer.close()
       await uploads.close()
-      await Promise.all([clients.guarded.close(), clients.operators.close()])
+      await Promise.all([clients.guarded, clients.webhooks, clients.operators].map((client) => client.close()))
     },
   }
 }
 
+async function warnOfWebhooks(
+  settings: UploadsConfig,
+  { resolveHost }: Network,
+  log: UploadDeps['log'],
+): Promise<void> {
+  for (const host of await refusedWebhooks(settings, resolveHost))
+    log('warn', 'webhook_address_refused', { host, error: refusedReceiver })
+}
+
 /**
- * Two doors to the network. What users or projects name goes through the guarded one. The moderator is named by the operator alone, and stands next
+ * Three doors to the network. What users name goes through the guarded one; webhooks likewise, to what is allowed for them. The moderator is named by the operator alone, and stands next
  * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
  */
 function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
   const { timeoutMs } = moderation
   const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
   const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
-  const { limits, allowAddresses } = outgoing
+  const { limits, allowAddresses, webhookAddresses } = outgoing
   return {
     guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
+    webhooks: createGuardedClient({ ...common, limits, allowed: parseBlocks(webhookAddresses) }),
     operators: createGuardedClient({
       ...{ ...common, limits: { ...limits, ...patience } },
       allowed: parseBlocks(['0.0.0.0/0', '::/0']),

@@ -21,6 +21,10 @@ export type AttemptOutcome =
   /** The receiver wants no more of it. */
   | { readonly kind: 'gone'; readonly error: string }
 
+/** For operators, who alone can change it. */
+export const refusedReceiver =
+  'The host of the webhook has no address on the public internet. If it is your own, set HALFTONE_WEBHOOK_ALLOW_ADDRESSES to its address.'
+
 // Answers mean nothing beyond their status.
 const maxAnswerBytes = 64 * 1024
 
@@ -60,6 +64,7 @@ function outcomeOf({ status, headers }: Awaited<ReturnType<PostMessage>>): Attem
 }
 
 function textOf(error: unknown): string {
+  if (error instanceof AppError && error.code === 'source_address_refused') return `${error.code}: ${refusedReceiver}`
   if (error instanceof AppError) return `${error.code}: ${error.message}`
   return error instanceof Error ? error.message : String(error)
 }

@@ -208,9 +208,36 @@ describe('addresses that are not of the internet', () => {
     await server.admin.upload(photo)
     await until(async () => (await messagesOf(server))[0]?.lastError !== undefined, 'the attempt')
     expect(await messagesOf(server)).toMatchObject([
-      { state: 'waiting', lastError: expect.stringMatching(/^source_address_refused/) as string },
+      {
+        state: 'waiting',
+        lastError: expect.stringMatching(/^source_address_refused.*HALFTONE_WEBHOOK_ALLOW_ADDRESSES/) as string,
+      },
     ])
     expect(receiver.received).toEqual([])
+  })
+
+  test.each([
+    ['by number', (port: number) => `http://127.0.0.1:${port}/hook`],
+    ['by name', (port: number) => `http://localhost:${port}/hook`],
+  ])('are warned of at the start: %s', async (_, urlOf) => {
+    const server = await start(urlOf(9), { HALFTONE_ALLOW_ADDRESSES: '10.9.8.0/24' })
+    const warned = () => server.halftone.logLines.find(({ event }) => event === 'webhook_address_refused')
+    await until(() => warned() !== undefined, 'the warning')
+    expect(warned()).toMatchObject({ error: expect.stringContaining('HALFTONE_WEBHOOK_ALLOW_ADDRESSES') as string })
+  })
+
+  test('are spoken to where they are allowed for webhooks, and opened to no import by that', async () => {
+    const receiver = await startReceiver(ok)
+    const server = await start(receiver.url, {
+      HALFTONE_ALLOW_ADDRESSES: '10.9.8.0/24',
+      HALFTONE_WEBHOOK_ALLOW_ADDRESSES: '127.0.0.0/8',
+    })
+    await server.admin.upload(photo)
+    await until(() => receiver.received.length === 1, 'the message')
+    expect(server.halftone.logLines.some(({ event }) => event === 'webhook_address_refused')).toBe(false)
+    const imported = await server.admin.post('/v1/images', { url: receiver.url })
+    expect([imported.status, imported.json['code']]).toEqual([403, 'source_address_refused'])
+    expect(receiver.received).toHaveLength(1)
   })
 })
 
