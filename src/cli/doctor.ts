@@ -46,12 +46,21 @@ export function addDoctorCommand(program: Command): void {
         if (!isWell(report)) process.exitCode = 1
       } catch (error) {
         const { code, detail, cause, message } = toAppError(error)
-        const reason = detail ?? (cause instanceof Error ? cause.message : message)
+        const said = detail ?? (cause instanceof Error ? cause.message : message)
+        const reason = code.startsWith('target_') ? targetReason(said, config) : said
         if (options.json) process.stdout.write(`${JSON.stringify({ ok: false, error: { code, detail: reason } })}\n`)
         process.stderr.write(`The doctor could not look: ${reason}\n`)
         process.exitCode = 2
       }
     })
+}
+
+/** What the store said rarely names the settings that it came by. */
+function targetReason(said: string, { uploads }: Config): string {
+  if (uploads?.target.kind !== 's3') return said
+  const { bucket, endpoint, region } = uploads.target
+  const asked = `S3_REGION (${region ?? 'not set'}), S3_ENDPOINT (${endpoint ?? 'not set: Amazon'})`
+  return `bucket ${bucket} of HALFTONE_UPLOADS: ${said.replace(/\.$/, '')}. It was asked with ${asked} and the credentials of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role.`
 }
 
 async function examine(config: Config, options: DoctorOptions): Promise<Report> {

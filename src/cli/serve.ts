@@ -11,6 +11,8 @@ import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
 import { listSamples } from './samples.ts'
 
+const samplesDirectory = join(packageDirectory, 'samples')
+
 /** `halftone serve`: the server, until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
   program
@@ -69,22 +71,22 @@ function greet(facts: {
     ...(config.uploads === undefined
       ? []
       : [
-          `  upload       curl -H 'Authorization: Bearer ${firstKey ?? '…'}' -F file=@picture.jpg ${localOrigin}/v1/images`,
+          `  upload       curl -H 'Authorization: Bearer ${firstKey ?? '…'}' -H 'Prefer: wait=20' -F file=@picture.jpg ${localOrigin}/v1/images`,
         ]),
-    `  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`,
+    ...(servesSamples(config) ? [`  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`] : []),
   ]
   process.stderr.write(`\n${lines.join('\n')}\n\n`)
 }
 
+function servesSamples({ sources }: Config): boolean {
+  return sources.some((source) => source.kind === 'folder' && relative(source.folder, samplesDirectory) === '')
+}
+
 /** A clone has no pictures until its own script has drawn them, in a process of its own. */
 function drawMissingSamples(config: Config): void {
-  const directory = join(packageDirectory, 'samples')
-  const isWanted = config.sources.some(
-    (source) => source.kind === 'folder' && relative(source.folder, directory) === '',
-  )
   const script = join(packageDirectory, 'scripts', 'draw-samples.ts')
-  if (!isWanted || !existsSync(script)) return
-  const { status } = spawnSync(process.execPath, [...process.execArgv, script, directory], {
+  if (!servesSamples(config) || !existsSync(script)) return
+  const { status } = spawnSync(process.execPath, [...process.execArgv, script, samplesDirectory], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (status !== 0) process.stderr.write('The sample pictures could not be drawn; see above. Serving without them.\n')

@@ -13,6 +13,8 @@ import type { SettingValues } from './settings.ts'
 
 export type Places = { readonly cwd: string; readonly packageDir: string }
 
+const sourceForms = 'an existing folder, s3://bucket/prefix, https://host/base or web'
+
 /** The sources from HALFTONE_SOURCES_FILE, or the one of HALFTONE_SOURCE, or the sample folder. */
 export function assembleSources(
   values: SettingValues,
@@ -72,10 +74,16 @@ function singleSource(
     const parts = assembleRemote({ name: policy.name, ...remote }, 'HALFTONE_SOURCE', context)
     return { sources: [{ ...policy, ...parts }], faults: context.faults }
   }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(values.source ?? '')?.[1]
+  if (scheme !== undefined) {
+    // The address itself may hold a secret, so it is not quoted.
+    const message = `expected ${sourceForms}, got an address that begins with ${scheme}://. Correct it.`
+    return { sources: [], faults: [{ name: 'HALFTONE_SOURCE', message }] }
+  }
   const samples = join(places.packageDir, 'samples')
   const folder = values.source === undefined ? samples : resolve(places.cwd, values.source)
   // The samples are drawn at the first start, after the configuration was read.
-  const faults = folder === samples ? [] : folderFaults('HALFTONE_SOURCE', folder)
+  const faults = folder === samples ? [] : folderFaults('HALFTONE_SOURCE', folder, sourceForms)
   return { sources: [{ ...policy, kind: 'folder', folder }], faults }
 }
 
@@ -123,11 +131,9 @@ function bytesOf(megabytes: number): number {
   return Math.round(megabytes * 1e6)
 }
 
-function folderFaults(name: string, folder: string): ConfigFault[] {
+function folderFaults(name: string, folder: string, expected = 'an existing folder'): ConfigFault[] {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
-  return [
-    { name, message: `expected an existing folder, got ${received(folder, false)}. Make it, or correct the path.` },
-  ]
+  return [{ name, message: `expected ${expected}, got ${received(folder, false)}. Make it, or correct the path.` }]
 }
 
 /** Two sources of one name would share cache keys, and of two with one host and prefix the second could never answer. */

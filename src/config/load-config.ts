@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { assembleAuth } from './assemble-auth.ts'
@@ -7,6 +7,7 @@ import type { Places } from './assemble-sources.ts'
 import { assembleUploads } from './assemble-uploads.ts'
 import type { AuthConfig, Config, RenderConfig, ServerConfig, SourceConfig, UploadsConfig } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
+import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
 import { readSettings } from './read-settings.ts'
 import type { Environment } from './read-settings.ts'
@@ -27,7 +28,9 @@ export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const { presets, faults: presetFaults } = loadPresets(values, places)
   const { auth, faults: authFaults } = assembleAuth(values)
   const { uploads, faults: uploadFaults } = assembleUploads(values, places, env)
-  const apiFaults = [...authFaults, ...uploadFaults].filter((fault) => !isToldAlready(fault, faults))
+  const apiFaults = [...authFaults, ...uploadFaults, ...banListFaults(uploads)].filter(
+    (fault) => !isToldAlready(fault, faults),
+  )
   const ownFaults = [...faults, ...sourceFaults, ...presetFaults, ...apiFaults]
   const allFaults = [...ownFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
@@ -148,6 +151,20 @@ function loadPresets(
   return file.ok ? { presets: file.value, faults: [] } : { presets: {}, faults: file.faults }
 }
 
+/** Nothing is uploaded past a list that cannot be read, so that is told before the first picture comes. */
+function banListFaults(uploads: UploadsConfig | undefined): ConfigFault[] {
+  const file = uploads?.moderation.banListFile
+  if (file === undefined) return []
+  try {
+    accessSync(file, constants.R_OK)
+    if (statSync(file).isFile()) return []
+  } catch {
+    // Told below.
+  }
+  const message = `expected a readable file, got ${received(file, false)}. Make it (it may be empty), or correct the path.`
+  return [{ name: 'HALFTONE_BAN_LIST_FILE', message }]
+}
+
 /** Settings that are fine alone and make no sense together. */
 function contradictions(
   values: SettingValues,
@@ -197,11 +214,23 @@ function noticesOf(env: Environment, config: Config): string[] {
     ...exposed.map(
       (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
     ),
+    ...regionNotices(env, config),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>
         `the secret of signing key ${key.id} is short; 16 random characters or more cannot be guessed from a signed URL`,
     ),
+  ]
+}
+
+/** A profile may name the region as well, so its absence here is no fault yet. */
+function regionNotices(env: Environment, { uploads }: Config): string[] {
+  const target = uploads?.target
+  if (target?.kind !== 's3' || target.region !== undefined || target.endpoint !== undefined) return []
+  if (env.AWS_REGION !== undefined && env.AWS_REGION !== '') return []
+  const unless = 'unless an AWS profile names the region'
+  return [
+    `HALFTONE_UPLOADS names the bucket ${target.bucket}, but S3_REGION is not set: no upload will work ${unless}; halftone doctor tries it`,
   ]
 }
 

@@ -15,6 +15,7 @@ const maxSecretBytes = 65_536
 const entries: readonly (readonly [string, Setting<unknown>])[] = Object.entries(settings)
 const fileVariants = entries.filter(([, entry]) => entry.secret).map(([, entry]) => `${entry.env}_FILE`)
 const knownNames = [...entries.map(([, entry]) => entry.env), ...fileVariants]
+const plainNames = knownNames.filter((name) => !name.startsWith('HALFTONE_'))
 
 /** Every setting parsed; faults are collected, and a faulty setting has its default so that the rest can be checked too. */
 export function readSettings(env: Environment, cwd: string): { values: SettingValues; faults: ConfigFault[] } {
@@ -74,7 +75,8 @@ function unknownNames(env: Environment): ConfigFault[] {
 }
 
 function explainUnknown(name: string): string {
-  const nearest = nearestName(name, knownNames)
+  // Some names have no prefix, as other programs know them: PORT, S3_ENDPOINT.
+  const nearest = nearestName(name.replace(/^HALFTONE_/, ''), plainNames) ?? nearestName(name, knownNames)
   return nearest === undefined ? 'is not a setting. Remove it.' : `is not a setting. Did you mean ${nearest}?`
 }
 

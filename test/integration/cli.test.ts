@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { drawQuadrantsJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { projectRoot, startHalftone } from '../helpers/start-halftone.ts'
 
 let originals: ReturnType<typeof makePictureFolder>
@@ -167,4 +168,29 @@ describe('serve', () => {
     expect(stderr).toMatch(/PORT[\s\S]*HALFTONE_SIGNED/)
     expect(stderr).toContain('Did you mean HALFTONE_RENDERERS?')
   })
+
+  const banner = async (settings: Record<string, string>) => {
+    const server = await spawnHalftone({ HALFTONE_DATA_DIR: dataDir, HALFTONE_RENDERERS: '1', ...settings })
+    await expect.poll(() => server.output()).toContain('/v1/images')
+    await server.kill('SIGTERM')
+    return server.output()
+  }
+
+  test('the upload it greets with waits until the picture can be opened', async () => {
+    expect(await banner({ HALFTONE_SOURCE: originals.folder })).toMatch(/curl .*'Prefer: wait=20'.*\/v1\/images/)
+  })
+
+  test('only who looks at the samples is told how to serve pictures of their own', async () => {
+    expect(await banner({ HALFTONE_SOURCE: originals.folder })).not.toContain('HALFTONE_SOURCE=')
+    expect(await banner({})).toContain('HALFTONE_SOURCE=')
+  })
+})
+
+test('the doctor names the settings by which a bucket was asked', async () => {
+  const settings = { HALFTONE_UPLOADS: 's3://pictures', AWS_CONFIG_FILE: '/nowhere' }
+  await run(['migrate'])
+  const { code, stderr } = await run(['doctor'], settings)
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/bucket pictures of HALFTONE_UPLOADS: .*S3_REGION \(not set\).*AWS_ACCESS_KEY_ID/)
+  expect(stderr).toMatch(/notice: HALFTONE_UPLOADS names the bucket pictures, but S3_REGION is not set/)
 })

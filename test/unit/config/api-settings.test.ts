@@ -374,3 +374,22 @@ describe('HALFTONE_PROJECTS_FILE', () => {
     }
   })
 })
+
+test('a ban list that cannot be read is told with the other faults', async () => {
+  for (const file of ['nothing-there', '.']) {
+    const message = faultsOf({ HALFTONE_BAN_LIST_FILE: file }).HALFTONE_BAN_LIST_FILE
+    expect(message).toContain('expected a readable file')
+  }
+  await writeFile(join(cwd, 'banned.txt'), '')
+  expect(faultsOf({ HALFTONE_BAN_LIST_FILE: 'banned.txt' })).toEqual({})
+})
+
+test('a bucket whose region nobody tells is noticed', () => {
+  const notices = (env: Env) => {
+    const loaded = load({ HALFTONE_UPLOADS: 's3://pics', ...env })
+    return loaded.ok ? loaded.notices.join() : ''
+  }
+  expect(notices({})).toMatch(/bucket pics, but S3_REGION is not set/)
+  for (const env of [{ S3_REGION: 'x' }, { AWS_REGION: 'x' }, { S3_ENDPOINT: 'http://minio:9000' }] as Env[])
+    expect(notices(env)).toBe('')
+})

@@ -196,6 +196,23 @@ describe('faults', () => {
     },
   )
 
+  test('a source of a kind that does not exist is told the kinds that do, without its address', () => {
+    const message = faultsOf({ HALFTONE_SOURCE: 'ftp://key:hunter2@host' }).HALFTONE_SOURCE ?? ''
+    expect(message).toMatch(/an existing folder, s3:\/\/bucket\/prefix, https:\/\/host\/base or web, got .* ftp:\/\//)
+    expect(message).not.toContain('hunter2')
+    expect(faultsOf({ HALFTONE_SOURCE: 'absent' }).HALFTONE_SOURCE).toContain('s3://bucket/prefix')
+  })
+
+  test.each([
+    ['HALFTONE_PORT', 'PORT'],
+    ['HALFTONE_HOST', 'HOST'],
+    ['HALFTONE_S3_ENDPOINT', 'S3_ENDPOINT'],
+    ['HALFTONE_S3_REGON', 'S3_REGION'],
+    ['HALFTONE_METRICS_PORTS', 'HALFTONE_METRICS_PORT'],
+  ])('%s is no setting, but %s is', (name, meant) => {
+    expect(faultsOf({ [name]: '1' })).toEqual({ [name]: `is not a setting. Did you mean ${meant}?` })
+  })
+
   test('settings shared with other programs are only noticed when nothing reads them', () => {
     const loaded = load({ REDIS_URL: 'redis://:hunter2@host', AWS_PROFILE: 'x' })
     expect(loaded.ok && loaded.notices).toEqual(['REDIS_URL is set, but nothing reads it in this version'])
