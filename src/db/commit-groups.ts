@@ -1,3 +1,5 @@
+import { isBusy, type LockWait } from './lock-wait.ts'
+
 /** What is asked of the database: prepared statements, and whether a transaction is open. */
 export type GroupedDatabase = {
   prepare(sql: string): GroupedStatement
@@ -21,24 +23,23 @@ export type CommitGroup = {
 
 /**
  * A COMMIT waits for the disk, and all of this process with it, so that what becomes ready in one turn of the event loop shares one. A turn
- * is for one holder alone; all but `takeTurn` and `close` are called by who has it.
+ * is for one holder alone: `run` is called by who has it. The lock of another process is waited for without it, as a WAL lets read meanwhile.
  */
 export interface CommitGroups {
   /** One holder after another, in the order they came; call the function to give it back. */
   takeTurn(): Promise<() => void>
   /** The group that is open; what is read may be its, and become untrue with it. */
   open(): CommitGroup | undefined
-  /** The open group, or a new one: waits while another process writes. */
-  join(): Promise<CommitGroup>
+  /** A turn in the open group, or in a new one: waits while another process writes, and throws `overloaded` when that takes too long. */
+  enter(): Promise<{ readonly group: CommitGroup; readonly freeTurn: () => void }>
+  /** What nobody has to wait for when no group is open: only what was committed is seen. */
+  readCommitted<T>(work: () => T): T
   /** Statements that a group was ended by fail it for all. */
   run<T>(work: () => T): T
   close(): Promise<void>
 }
 
-export function createCommitGroups(
-  database: GroupedDatabase,
-  untilFree: (work: () => void) => Promise<void>,
-): CommitGroups {
+export function createCommitGroups(database: GroupedDatabase, lock: LockWait): CommitGroups {
   const takeTurn = createTurns()
   const execute = (sql: string) => void database.prepare(sql).run([])
   let open: ReturnType<typeof createGroup> | undefined
@@ -48,29 +49,62 @@ export function createCommitGroups(
     open = undefined
     ended?.end(error)
   }
+  /** Throws when the disk refuses even that; the next who comes tries again. */
+  const rollBack = () => {
+    if (database.isInTransaction()) execute('rollback')
+  }
   const commit = async () => {
     const freeTurn = await takeTurn()
     try {
-      if (open) await untilFree(() => execute('commit'))
+      if (open) await lock.untilFree(() => execute('commit'))
       end()
     } catch (error) {
-      if (database.isInTransaction()) execute('rollback')
-      end(error)
+      try {
+        rollBack()
+      } finally {
+        end(error)
+      }
     } finally {
       freeTurn()
     }
   }
+  const begin = (): boolean => {
+    if (open) return true
+    rollBack()
+    try {
+      execute('begin immediate')
+    } catch (error) {
+      if (isBusy(error)) return false
+      throw error
+    }
+    open = createGroup()
+    // Behind everything that has arrived by now.
+    setImmediate(() => void commit().catch(() => undefined))
+    return true
+  }
+  const locked = lock.share(begin)
 
   return {
     takeTurn,
     open: () => open,
-    async join() {
-      if (open) return open
-      await untilFree(() => execute('begin immediate'))
-      open = createGroup()
-      // Behind everything that has arrived by now.
-      setImmediate(() => void commit())
-      return open
+    async enter() {
+      const untilMs = lock.deadline()
+      for (;;) {
+        const freeTurn = await takeTurn()
+        try {
+          // One asks for all: each time it does, SQLite may block the process for a moment.
+          if (!locked.isOn() && begin() && open) return { group: open, freeTurn }
+        } catch (error) {
+          freeTurn()
+          throw error
+        }
+        freeTurn()
+        await locked.join(untilMs)
+      }
+    },
+    readCommitted(work) {
+      rollBack()
+      return work()
     },
     run(work) {
       try {

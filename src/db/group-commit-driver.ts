@@ -1,19 +1,16 @@
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
 import { createCommitGroups, type CommitGroup, type CommitGroups, type GroupedDatabase } from './commit-groups.ts'
+import type { LockWait } from './lock-wait.ts'
 
 /** A transaction under way: its group, and the turn that it holds. */
 type Member = { readonly group: CommitGroup; readonly freeTurn: () => void }
 
 /**
  * Kysely's driver over commit groups: each transaction is a savepoint, and all others wait for its end. Nobody is told of anything before
- * the disk has it: who only reads may have seen what is not committed yet, and waits, too. `untilFree` repeats what met the lock of
- * another process.
+ * the disk has it: who only reads may have seen what is not committed yet, and waits, too; where nothing is under way it reads at once.
  */
-export function createGroupCommitDriver(
-  database: GroupedDatabase,
-  untilFree: (work: () => void) => Promise<void>,
-): Driver {
-  const groups = createCommitGroups(database, untilFree)
+export function createGroupCommitDriver(database: GroupedDatabase, lock: LockWait): Driver {
+  const groups = createCommitGroups(database, lock)
   const members = new WeakMap<DatabaseConnection, Member>()
   const run = (sql: string) => void database.prepare(sql).run([])
 
@@ -35,15 +32,14 @@ export function createGroupCommitDriver(
       const connection = createConnection(async (query) => {
         const member = members.get(connection)
         if (member) return executeInside(query, member, { groups, database })
-        return executeAlone(query, { groups, database })
+        return lock.untilFree(() => executeAlone(query, { groups, database }))
       })
       return Promise.resolve(connection)
     },
     releaseConnection: () => Promise.resolve(),
     async beginTransaction(connection) {
-      const freeTurn = await groups.takeTurn()
+      const { group, freeTurn } = await groups.enter()
       try {
-        const group = await groups.join()
         groups.run(() => run('savepoint member'))
         members.set(connection, { group, freeTurn })
       } catch (error) {
@@ -57,8 +53,11 @@ export function createGroupCommitDriver(
       await leave(connection, ['rollback to member', 'release member'])?.committed.catch(() => undefined)
     },
     async destroy() {
-      await groups.close()
-      database.close()
+      try {
+        await groups.close()
+      } finally {
+        database.close()
+      }
     },
   }
 }
@@ -66,11 +65,13 @@ export function createGroupCommitDriver(
 type Parts = { readonly groups: CommitGroups; readonly database: GroupedDatabase }
 
 async function executeAlone(query: CompiledQuery, { groups, database }: Parts): Promise<QueryResult<unknown>> {
-  const freeTurn = await groups.takeTurn()
-  let group: CommitGroup | undefined
+  const { isWriting } = database.prepare(query.sql)
+  if (!isWriting && !groups.open()) return groups.readCommitted(() => execute(query, database))
+  const { group, freeTurn } = isWriting
+    ? await groups.enter()
+    : { freeTurn: await groups.takeTurn(), group: groups.open() }
   let result: QueryResult<unknown>
   try {
-    group = database.prepare(query.sql).isWriting ? await groups.join() : groups.open()
     result = groups.run(() => execute(query, database))
   } finally {
     freeTurn()

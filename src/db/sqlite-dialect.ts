@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, type Dialect } from 'kysely'
 import type { GroupedDatabase, GroupedStatement } from './commit-groups.ts'
 import { createGroupCommitDriver } from './group-commit-driver.ts'
+import { createLockWait } from './lock-wait.ts'
 import type { SqliteDatabase } from './open-database.ts'
 import type { TableDialect } from './table-dialect.ts'
 
@@ -10,7 +10,6 @@ const keptStatements = 300
 
 /** How long a write waits for another process; one that is given up is an upload lost. Transactions take milliseconds. */
 const lockWaitMs = 5000
-const longestPauseMs = 20
 
 /** STRICT: SQLite would otherwise store a text in a number's place without a word. */
 export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'strict' }
@@ -20,33 +19,18 @@ export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'st
  * for another process, it would fail), share the waiting for the disk, tables change inside transactions, and statements are prepared
  * once. `onWrite` follows every statement that changed a row, and the commit that makes it last.
  */
-export function createSqliteDialect(database: SqliteDatabase, onWrite: () => void): Dialect {
+export function createSqliteDialect(
+  database: SqliteDatabase,
+  onWrite: () => void,
+  options: { readonly lockWaitMs?: number } = {},
+): Dialect {
+  const lock = createLockWait(options.lockWaitMs ?? lockWaitMs)
   return {
-    createDriver: () => createGroupCommitDriver(keepStatements(database, onWrite), untilFree),
+    createDriver: () => createGroupCommitDriver(keepStatements(database, onWrite), lock),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
-}
-
-/**
- * SQLite's own waiting blocks the whole process, and for good when the lock is held by another connection of it. A statement that found
- * the database busy did nothing, and inside a transaction none does, so it is simply tried again.
- */
-async function untilFree(work: () => void): Promise<void> {
-  const untilMs = performance.now() + lockWaitMs
-  for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    try {
-      return work()
-    } catch (error) {
-      if (!isBusy(error) || performance.now() > untilMs) throw error
-      await sleep(pauseMs)
-    }
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY'
 }
 
 /** Kysely is careful where this is not: CREATE TABLE does roll back, and the driver keeps transactions apart itself. */

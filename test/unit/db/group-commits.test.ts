@@ -20,7 +20,7 @@ beforeEach(async () => {
   const database = openDatabase(file, { busyTimeoutMs: 5, isDurable: true })
   other = new Database(file, { timeout: 5 })
   ran = []
-  db = new Kysely<Tables>({ dialect: createSqliteDialect(told(database), () => {}) })
+  db = new Kysely<Tables>({ dialect: createSqliteDialect(told(database), () => {}, { lockWaitMs: 1500 }) })
   await sql`create table parents (id integer primary key) strict`.execute(db)
   // Deferred: what makes a COMMIT fail.
   await sql`create table children (parent integer references parents (id) deferrable initially deferred) strict`.execute(
@@ -95,15 +95,18 @@ describe('transactions that come at once', () => {
   })
 
   test('none is told when the disk does not take them: neither who wrote nor who read', async () => {
-    const read = db.selectFrom('parents').select('id').execute()
-    const results = await Promise.allSettled([
-      insert(1),
-      orphan(),
-      insert(2),
-      db.selectFrom('parents').select('id').execute(),
-    ])
-    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'rejected'])
-    expect(await read).toEqual([])
+    const read = () => db.selectFrom('parents').select('id').execute()
+    const before = read()
+    let during: Promise<unknown> | undefined
+    const writing = db.transaction().execute(async (tx) => {
+      await tx.insertInto('parents').values({ id: 1 }).execute()
+      during = read()
+      during.catch(() => undefined)
+    })
+    const results = await Promise.allSettled([writing, orphan(), insert(2)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    await expect(during).rejects.toThrow('FOREIGN KEY')
+    expect(await before).toEqual([])
     expect(known()).toBe('')
     await insert(3)
     expect(known()).toBe('3')
@@ -134,6 +137,65 @@ test('what another process writes is waited for, and this one goes on meanwhile'
   other.exec('insert into parents values (5); commit')
   await both
   expect(known()).toBe('1,2,5')
+})
+
+test('who only reads does not wait for another process, and a write gives up in time, all at once', async () => {
+  await insert(1)
+  other.exec('begin immediate')
+  const startedMs = performance.now()
+  const writes = [insert(2), insert(3), db.insertInto('parents').values({ id: 4 }).execute()].map((write) =>
+    write.catch((error: unknown) => error),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const readMs = performance.now()
+  expect(await db.selectFrom('parents').select('id').execute()).toEqual([{ id: 1 }])
+  expect(performance.now() - readMs).toBeLessThan(500)
+  for (const error of await Promise.all(writes)) expect(error).toMatchObject({ code: 'overloaded', status: 503 })
+  expect(performance.now() - startedMs).toBeLessThan(3000)
+  other.exec('rollback')
+  await insert(5)
+  expect(known()).toBe('1,5')
+})
+
+test('what is read after a write of its own is there, whatever waits for a lock', async () => {
+  await insert(1)
+  other.exec('begin immediate')
+  const waiting = insert(2)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  other.exec('rollback')
+  await waiting
+  expect((await db.selectFrom('parents').select('id').execute()).length).toBe(2)
+})
+
+test('a COMMIT and a ROLLBACK that both fail hold up nobody, and leave nothing', async () => {
+  const broken = new Set<string>()
+  const file = openDatabase(join(folder, 'test.sqlite'), { busyTimeoutMs: 5 })
+  const failing = new Proxy(file, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      if (key !== 'prepare') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      return (text: string) => {
+        const statement = target.prepare(text)
+        const run = statement.run.bind(statement)
+        statement.run = (...given: unknown[]) => {
+          if (broken.has(text)) throw new Error(`no ${text}`)
+          return run(...given)
+        }
+        return statement
+      }
+    },
+  })
+  const own = new Kysely<Tables>({ dialect: createSqliteDialect(failing, () => {}) })
+  const add = (id: number) => own.insertInto('parents').values({ id }).execute()
+  broken.add('commit').add('rollback')
+  const results = await Promise.allSettled([add(1), add(2)])
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  await expect(own.selectFrom('parents').select('id').execute()).rejects.toThrow('no rollback')
+  broken.clear()
+  expect(await own.selectFrom('parents').select('id').execute()).toEqual([])
+  await add(3)
+  expect(known()).toBe('3')
+  await own.destroy()
 })
 
 test('closing waits for what is under way', async () => {
