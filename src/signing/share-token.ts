@@ -3,6 +3,8 @@ import { errors, jwtVerify, SignJWT } from 'jose'
 /** What a token in a URL opens: one image, to whoever holds it, until it ends. */
 export type ImageGrant = {
   readonly imageId: string
+  /** The one version it opens; undefined opens the newest, whichever that is. */
+  readonly version: number | undefined
   readonly expiresAtSeconds: number
   /** The share it belongs to, whose row says more; undefined for a signed URL that leaves the transform free. */
   readonly shareId: string | undefined
@@ -25,8 +27,11 @@ const maxTokenLength = 1000
 /** `secret` has at least 32 bytes. */
 export function createImageTokens(secret: Uint8Array, now: () => number = Date.now): ImageTokens {
   return {
-    sign({ imageId, expiresAtSeconds, shareId }) {
-      const token = new SignJWT(shareId === undefined ? {} : { jti: shareId })
+    sign({ imageId, version, expiresAtSeconds, shareId }) {
+      const token = new SignJWT({
+        ...(shareId === undefined ? {} : { jti: shareId }),
+        ...(version === undefined ? {} : { ver: version }),
+      })
         .setProtectedHeader({ alg: 'HS256', typ: shareId === undefined ? accessType : shareType })
         .setSubject(imageId)
         .setExpirationTime(expiresAtSeconds)
@@ -40,12 +45,13 @@ export function createImageTokens(secret: Uint8Array, now: () => number = Date.n
           currentDate: new Date(now()),
           requiredClaims: ['sub', 'exp'],
         })
-        const { sub, exp, jti } = payload
+        const { sub, exp, jti, ver } = payload
         const isShare = protectedHeader.typ === shareType
         if (sub === undefined || exp === undefined || (!isShare && protectedHeader.typ !== accessType))
           return { kind: 'invalid' }
-        if (isShare !== (jti !== undefined)) return { kind: 'invalid' }
-        return { kind: 'valid', grant: { imageId: sub, expiresAtSeconds: exp, shareId: jti } }
+        if (isShare !== (jti !== undefined) || isShare === (ver !== undefined)) return { kind: 'invalid' }
+        const version = typeof ver === 'number' ? ver : undefined
+        return { kind: 'valid', grant: { imageId: sub, version, expiresAtSeconds: exp, shareId: jti } }
       } catch (error) {
         return { kind: error instanceof errors.JWTExpired ? 'expired' : 'invalid' }
       }

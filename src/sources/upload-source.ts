@@ -21,7 +21,10 @@ export type UploadSourceDeps = {
   readonly changeMark: () => number
   readonly readObject: (key: string, signal: AbortSignal) => Promise<Buffer | undefined>
   /** What a token in the URL opens. Throws `signature_invalid`, `signature_expired`. */
-  readonly openToken: (token: string, imageId: string) => Promise<OriginalGrant>
+  readonly openToken: (
+    token: string,
+    asked: { readonly imageId: string; readonly version: number | undefined },
+  ) => Promise<OriginalGrant>
 }
 
 /** `/<image id>`, or `/<image id>/<version>/<any name>`. */
@@ -38,10 +41,11 @@ export function createUploadSource(deps: UploadSourceDeps): Source {
   return {
     name: deps.name,
     async rules(path, query): Promise<OriginalRules | undefined> {
-      const [, imageId, version] = pathForm.exec(path) ?? []
+      const [, imageId, said] = pathForm.exec(path) ?? []
       if (imageId === undefined) return undefined
+      const version = said === undefined ? undefined : Number(said)
       const mark = deps.changeMark()
-      const original = await deps.find(imageId, version === undefined ? undefined : Number(version))
+      const original = await deps.find(imageId, version)
       if (!original) return undefined
       const token = original.visibility === 'private' ? tokenOf(query) : undefined
       return {
@@ -50,7 +54,7 @@ export function createUploadSource(deps: UploadSourceDeps): Source {
         tag: `image-${imageId}`,
         visibility: original.visibility,
         immutable: version !== undefined,
-        grant: token === undefined ? undefined : await deps.openToken(token, imageId),
+        grant: token === undefined ? undefined : await deps.openToken(token, { imageId, version }),
         stillHold: () => deps.changeMark() === mark,
       }
     },

@@ -55,7 +55,7 @@ export function createUploads(
         find: createServedOriginals(stores.images, { maxEntries: maxServedEntries }),
         changeMark: () => stores.images.changeMark(),
         readObject: (key, signal) => target.read(key, { maxBytes: policy.maxBytes }, signal),
-        openToken: (token, imageId) => openToken(token, imageId, { tokens, shares: stores.shares, now }),
+        openToken: (token, asked) => openToken(token, asked, { tokens, shares: stores.shares, now }),
       }),
       config: sourceConfig(policy),
     },

@@ -54,6 +54,7 @@ export async function signImageUrl(
   }
   const token = await deps.tokens.sign({
     imageId: image.id,
+    version: version.version,
     expiresAtSeconds: seconds(expiresAtMs),
     shareId: undefined,
   })
@@ -88,7 +89,12 @@ export async function shareImage(
     createdAtMs: deps.now(),
   })
   deps.count('shared')
-  const token = await deps.tokens.sign({ imageId: image.id, expiresAtSeconds: seconds(expiresAtMs), shareId: share.id })
+  const token = await deps.tokens.sign({
+    imageId: image.id,
+    version: undefined,
+    expiresAtSeconds: seconds(expiresAtMs),
+    shareId: share.id,
+  })
   return { ...describeShare(share), url: `${deps.urls.ofNewest(image.id)}?token=${token}` }
 }
 

@@ -53,18 +53,37 @@ export function assertIntent(
   }
 }
 
-/** `image/heif` is the family name of `image/heic`, and `image/jpg` what some clients call JPEG. */
-const otherNames: Readonly<Record<string, string>> = {
-  'image/heif': 'image/heic',
-  'image/jpg': 'image/jpeg',
-  'image/pjpeg': 'image/jpeg',
-  'image/x-png': 'image/png',
+/** What is there, against the rules for what it is to be from now on. Throws `type_not_allowed`, `too_large`. */
+export function assertStored(
+  rules: UploadRules,
+  stored: { readonly contentType: string; readonly byteLength: number },
+): void {
+  if (!rules.types.includes(stored.contentType)) {
+    throw new AppError('type_not_allowed', {
+      detail: `The picture is ${stored.contentType}; expected one of ${rules.types.join(', ')}.`,
+    })
+  }
+  if (stored.byteLength > rules.maxBytes) {
+    throw new AppError('too_large', {
+      detail: `The picture has ${stored.byteLength} bytes; at most ${rules.maxBytes} are accepted.`,
+    })
+  }
 }
+
+/** `image/heif` is the family name of `image/heic`, and `image/jpg` what some clients call JPEG. */
+const otherNames = new Map(
+  Object.entries({
+    'image/heif': 'image/heic',
+    'image/jpg': 'image/jpeg',
+    'image/pjpeg': 'image/jpeg',
+    'image/x-png': 'image/png',
+  }),
+)
 
 /** A declared media type without parameters, in lower case, by its one name. */
 export function normalType(type: string): string {
   const bare = type.split(';')[0]?.trim().toLowerCase() ?? ''
-  return otherNames[bare] ?? bare
+  return otherNames.get(bare) ?? bare
 }
 
 /** What the bytes turned out to be against what was declared. Throws `type_mismatch`. */

@@ -158,14 +158,18 @@ describe('tokens that open nothing', () => {
     [header, payload].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
 
   test('while one that is made as ours is opens it', async () => {
-    const token = await make({}, { sub: image.id, exp: soon() })
-    expect((await look(`/u/${image.id}?token=${token}`)).status).toBe(200)
+    const token = await make({}, { sub: image.id, ver: 1, exp: soon() })
+    expect((await look(`/u/${image.id}/1/a.jpg?token=${token}`)).status).toBe(200)
   })
 
   const cases: readonly (readonly [string, () => string | Promise<string>, string])[] = [
-    ['of another image', () => make({}, { sub: other.id, exp: soon() }), 'signature_invalid'],
-    ['of another kind', () => make({ typ: 'JWT' }, { sub: image.id, exp: soon() }), 'signature_invalid'],
-    ['of an upload', () => make({ typ: 'halftone-upload+jwt' }, { sub: image.id, exp: soon() }), 'signature_invalid'],
+    ['of another image', () => make({}, { sub: other.id, ver: 1, exp: soon() }), 'signature_invalid'],
+    ['of another kind', () => make({ typ: 'JWT' }, { sub: image.id, ver: 1, exp: soon() }), 'signature_invalid'],
+    [
+      'of an upload',
+      () => make({ typ: 'halftone-upload+jwt' }, { sub: image.id, ver: 1, exp: soon() }),
+      'signature_invalid',
+    ],
     [
       'of a share without its id',
       () => make({ typ: 'halftone-share+jwt' }, { sub: image.id, exp: soon() }),
@@ -178,20 +182,24 @@ describe('tokens that open nothing', () => {
     ],
     [
       'with an id, as only shares have',
-      () => make({}, { sub: image.id, exp: soon(), jti: 'shr_x' }),
+      () => make({}, { sub: image.id, ver: 1, exp: soon(), jti: 'shr_x' }),
       'signature_invalid',
     ],
-    ['without an end', () => make({}, { sub: image.id }), 'signature_invalid'],
-    ['that is over', () => make({}, { sub: image.id, exp: soon() - 100 }), 'signature_expired'],
-    ['of another secret', () => make({}, { sub: image.id, exp: soon() }, new Uint8Array(32)), 'signature_invalid'],
+    ['without an end', () => make({}, { sub: image.id, ver: 1 }), 'signature_invalid'],
+    ['that is over', () => make({}, { sub: image.id, ver: 1, exp: soon() - 100 }), 'signature_expired'],
+    [
+      'of another secret',
+      () => make({}, { sub: image.id, ver: 1, exp: soon() }, new Uint8Array(32)),
+      'signature_invalid',
+    ],
     [
       'of another algorithm',
-      () => make({ alg: 'HS512' }, { sub: image.id, exp: soon() }, new Uint8Array(64)),
+      () => make({ alg: 'HS512' }, { sub: image.id, ver: 1, exp: soon() }, new Uint8Array(64)),
       'signature_invalid',
     ],
     [
       'of no algorithm',
-      () => `${unsigned({ alg: 'none', typ: 'halftone-access+jwt' }, { sub: image.id, exp: soon() })}.`,
+      () => `${unsigned({ alg: 'none', typ: 'halftone-access+jwt' }, { sub: image.id, ver: 1, exp: soon() })}.`,
       'signature_invalid',
     ],
     ['that is none', () => 'let-me-in', 'signature_invalid'],
@@ -201,6 +209,19 @@ describe('tokens that open nothing', () => {
   test.each(cases)('%s', async (_what, token, code) => {
     for (const path of [`/u/${image.id}`, `/u/${image.id}/1/a.jpg`]) {
       expect(await look(`${path}?token=${await token()}`)).toMatchObject({ status: 403, code })
+    }
+  })
+
+  test('of another version: what an owner has replaced is not shown by a link to what came after', async () => {
+    const { image: own } = await server.admin.upload(await drawGradientJpeg(90, 60))
+    const id = String(own.id)
+    await server.admin.upload(await drawGradientJpeg(60, 90), { image: id, filename: 'redacted.jpg' })
+    const { json: signed } = await server.admin.post(`/v1/images/${id}/signed-url`, {})
+    const { json: shared } = await server.admin.post(`/v1/images/${id}/shares`, {})
+    for (const target of [targetOf(String(signed['url'])), targetOf(String(shared['url']))]) {
+      expect((await look(target)).status).toBe(200)
+      const token = target.split('token=')[1] ?? ''
+      expect(await look(`/u/${id}/1/a.jpg?token=${token}`)).toMatchObject({ status: 403, code: 'signature_invalid' })
     }
   })
 

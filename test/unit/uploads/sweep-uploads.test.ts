@@ -128,14 +128,19 @@ describe('ghosts', () => {
   }
 
   test('are left alone while they are young, and go when they are not', async () => {
-    const keys = Object.values(await makeAll())
+    const made = await makeAll()
+    const { orphan } = made
+    const keys = Object.values(made)
     expect(await sweep()).toEqual({})
     stage.grow()
     expect(await sweep()).toEqual({
-      ...{ staging_of_ended_upload: 1, object_without_row: 1, open_parts: 1, object_deleted: 1 },
+      ...{ staging_of_ended_upload: 1, open_parts: 1, object_deleted: 1 },
     })
-    for (const key of keys) expect(await stage.target.head(key, never)).toBeUndefined()
-    expect((await stage.examine({ isDeep: true })).filter(({ count }) => count > 0)).toEqual([])
+    // What was served and is unknown may be of a newer database than this one: only people delete it.
+    const left = await Promise.all(keys.map((key) => stage.target.head(key, never)))
+    expect(left.filter((found) => found !== undefined).map(({ key }) => key)).toEqual([orphan])
+    const findings = await stage.examine({ isDeep: true })
+    expect(findings.filter(({ count }) => count > 0).map(({ name }) => name)).toEqual(['object_without_row'])
   })
 
   test('that outnumber what is known stay: it may be the wrong database', async () => {
