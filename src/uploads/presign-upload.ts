@@ -37,7 +37,13 @@ export async function presignUpload(
   assertIntent(image.rules, { contentType, byteLength })
   const { upload, repeated } = await createUpload(
     { image, filename, sha256, byteLength, contentType, way: wayFor(intent, deps) },
-    { principal, ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, body: intent } }) },
+    {
+      principal,
+      // Those without credentials are told apart by address only: a repeated key would hand one the upload of another.
+      ...(idempotencyKey === undefined || principal.kind === 'anonymous'
+        ? {}
+        : { idempotency: { key: idempotencyKey, body: intent } }),
+    },
     deps,
   )
   if (!repeated) deps.count('presigned')
@@ -102,7 +108,7 @@ export async function signParts(
       detail: `The upload is ${state} and ${multipartId === undefined ? 'does not come in parts' : 'takes no more parts'}.`,
     })
   }
-  if (upload.expiresAtMs <= deps.now()) throw new AppError('expired')
+  if (upload.expiresAtMs <= deps.now()) throw expiredUpload()
   const count = partCount(byteLength, deps)
   const parts = numbers.map((number) => {
     if (number < 1 || number > count) {
@@ -150,5 +156,5 @@ async function permit(
     await stores.uploads.setMultipart(upload.id, await target.startParts({ key, contentType }, within))
   }
   const parts = partCount(permission.byteLength, deps)
-  return { method: 'PARTS', partBytes: config.partBytes, parts, url: `/v1/uploads/${upload.id}/parts` }
+  return { method: 'PARTS', partBytes: config.partBytes, parts, url: `${deps.origin()}/v1/uploads/${upload.id}/parts` }
 }

@@ -295,10 +295,9 @@ describe('uploads without credentials', () => {
     expect((await server.as(String(json['token'])).get(`/v1/uploads/${String(json['id'])}`)).status).toBe(200)
   })
 
-  test('an idempotency key of one address says nothing to another', async () => {
+  test('an idempotency key says nothing where an address is all that is known of who used it', async () => {
     const { id } = await postKeyed(server.as(undefined), 'the-same-key')
-    const [row] = server.rows<{ principal: string }>('select principal from idempotency_keys where upload_id = ?', id)
-    expect(row?.principal).toMatch(/anonymous:[0-9a-f]{32}/)
+    expect((await postKeyed(server.as(undefined), 'the-same-key')).id).not.toBe(id)
   })
 
   test('are refused where the project does not allow them', async () => {
