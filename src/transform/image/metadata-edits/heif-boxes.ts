@@ -3,6 +3,9 @@ import { brokenFile } from './file-edit.ts'
 /** A box of ISO/IEC 14496-12, 4.2; `dataAt` is behind its size and type. */
 export type Box = { readonly type: string; readonly at: number; readonly dataAt: number; readonly end: number }
 
+/** In one place; a picture of 200 megapixels has less than 2,000 tiles with a box each, malice has millions. */
+const maxBoxes = 10_000
+
 const cutShort = 'ends before its image data does'
 
 /** The boxes between two places; throws `undecodable` where one reaches beyond. */
@@ -11,7 +14,7 @@ export function boxesIn(bytes: Buffer, from: number, to: number): Box[] {
   for (let at = from; at < to;) {
     const box = readBox(bytes, at, to)
     if (!box || box.end > to) throw brokenFile('heif', 'has a box that does not fit')
-    boxes.push(box)
+    addBox(boxes, box)
     at = box.end
   }
   return boxes
@@ -27,10 +30,15 @@ export function boxesOfFile(bytes: Buffer, needed: ReadonlySet<string>): Box[] {
       if (needed.has(box.type)) throw brokenFile('heif', cutShort)
       break
     }
-    boxes.push(box)
+    addBox(boxes, box)
     at = box.end
   }
   return boxes
+}
+
+function addBox(boxes: Box[], box: Box): void {
+  if (boxes.length >= maxBoxes) throw brokenFile('heif', 'has more boxes than a picture needs')
+  boxes.push(box)
 }
 
 /** Undefined when there is none. A size of 1 follows in 64 bits; one of 0 ends with what is around it. */

@@ -42,7 +42,7 @@ export function heifEdits(bytes: Buffer): FileEdit[] {
   const items = readItems(bytes, children)
   const idat = children.find(({ type }) => type === 'idat')
   const kept = items.filter(isPicture).flatMap((item) => spansOf(item, idat, bytes.length))
-  const end = Math.max(...boxes.filter(isNeeded).map((box) => box.end), ...lastOf(kept))
+  const end = lastEnd([...boxes.filter(isNeeded), ...kept])
   const droppable = [
     ...unusedData(boxes, children),
     ...items.filter((item) => !isPicture(item)).flatMap((item) => spansOf(item, idat, bytes.length)),
@@ -61,8 +61,8 @@ const isPicture = (item: HeifItem): boolean => pictureItems.has(item.type) && !i
 const isNeeded = ({ type }: Box): boolean => fileBoxes.has(type)
 const dataOf = ({ dataAt, end }: Box): Span => ({ start: dataAt, end })
 
-function lastOf(spans: readonly Span[]): number[] {
-  return [spans.reduce((last, { end }) => Math.max(last, end), 0)]
+function lastEnd(spans: readonly Pick<Span, 'end'>[]): number {
+  return spans.reduce((last, { end }) => Math.max(last, end), 0)
 }
 
 function spansOf({ inFile, inData }: HeifItem, idat: Box | undefined, fileEnd: number): Span[] {

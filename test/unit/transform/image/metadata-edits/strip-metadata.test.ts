@@ -277,6 +277,14 @@ describe('files that are something else as well', () => {
   })
 })
 
+describe('boxes without end', () => {
+  test.each(['mdat', 'free'])('an AVIF with millions of empty %s is undecodable', async (type) => {
+    const flood = Buffer.alloc(8 * 1_000_000, Buffer.concat([Buffer.from([0, 0, 0, 8]), Buffer.from(type)]))
+    const bytes = Buffer.concat([await drawBase().avif({ effort: 0 }).toBuffer(), flood])
+    expect(() => strip(bytes, 'avif')).toThrow(expect.objectContaining({ code: 'undecodable' }) as Error)
+  })
+})
+
 describe('whatever comes', () => {
   const formats: readonly StrippedFormat[] = ['jpeg', 'png', 'webp', 'gif', 'avif', 'heic', 'tiff']
   const heads: Readonly<Record<StrippedFormat, Buffer>> = {
