@@ -2,7 +2,9 @@ import type { Metadata } from 'sharp'
 import sharp from 'sharp'
 import { AppError } from '../../errors.ts'
 import type { InputFormat } from '../image/formats.ts'
+import type { Size } from '../image/geometry.ts'
 import type { ImageMetadata, Orientation } from '../image/image-metadata.ts'
+import { enforceLimits } from '../planner/enforce-limits.ts'
 import { decodeFailure } from './decode-failure.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
 import type { SniffedFormat } from './sniff-format.ts'
@@ -21,6 +23,7 @@ export async function probeImage(bytes: Buffer, limits: { readonly maxPixels: nu
   try {
     const header = await readHeader(sniffed === 'svg' ? sanitizeSvg(bytes) : bytes, limits)
     const format = inputFormat(sniffed, header)
+    if (format === 'gif') enforceLimits(gifScreen(bytes), 1, { ...limits, maxFrames: 1 })
     return {
       format,
       width: header.width,
@@ -44,6 +47,14 @@ async function readHeader(bytes: Buffer, limits: { readonly maxPixels: number })
 function inputFormat(sniffed: SniffedFormat, header: Metadata): InputFormat {
   if (sniffed !== 'heif') return sniffed
   return header.compression === 'av1' ? 'avif' : 'heic'
+}
+
+/**
+ * libvips takes the first frame for the picture when the screen has an unlikely size. Browsers show the screen, so it has to be
+ * within the limit although no variant is ever drawn at its size.
+ */
+function gifScreen(bytes: Buffer): Size {
+  return { width: bytes.readUInt16LE(6), height: bytes.readUInt16LE(8) }
 }
 
 /** libheif hands pictures out upright; an EXIF tag that says otherwise is not to be applied a second time. */

@@ -83,4 +83,27 @@ describe('probeImage', () => {
   ])('%s with more pixels than allowed is refused from its header', async (_name, make) => {
     await expect(probeImage(await make(), limits)).rejects.toMatchObject({ code: 'too_many_pixels' })
   })
+
+  /** Frames of 1x1: libvips draws screens of unlikely sizes as the first frame, browsers as they are. */
+  function drawDotOn(width: number, height: number): Buffer {
+    const screen = Buffer.alloc(4)
+    screen.writeUInt16LE(width, 0)
+    screen.writeUInt16LE(height, 2)
+    const header = [Buffer.from('GIF89a'), screen, Buffer.from([0x80, 0, 0, 0, 0, 0, 255, 255, 255])]
+    const frame = Buffer.from([0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0])
+    return Buffer.concat([...header, frame, frame, Buffer.from([0x3b])])
+  }
+
+  test('a GIF has the size that it is drawn at', async () => {
+    const bytes = drawDotOn(800, 600)
+    const { width, height } = await probeImage(bytes, limits)
+    const drawn = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+    expect({ width, height }).toEqual({ width: drawn.info.width, height: drawn.info.height })
+  })
+
+  test('a GIF whose screen has more pixels than allowed is refused, whatever size it would be drawn at', async () => {
+    const bytes = drawDotOn(65_535, 65_535)
+    expect(await sharp(bytes).metadata()).toMatchObject({ width: 1, height: 1 })
+    await expect(probeImage(bytes, limits)).rejects.toMatchObject({ code: 'too_many_pixels' })
+  })
 })
