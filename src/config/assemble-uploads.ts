@@ -31,6 +31,7 @@ export function assembleUploads(
     sweepSeconds: values.uploadSweepSeconds ?? 0,
     concurrency: values.uploadConcurrency ?? 1,
     maxAttempts: values.uploadAttempts ?? 1,
+    retryForMs: milliseconds((values.uploadRetryHours ?? 0) * 3600),
     jobTimeoutMs: milliseconds(values.uploadJobSeconds),
     targetTimeoutMs: milliseconds(values.uploadTargetSeconds),
     signedUrlSeconds: values.signedUrlSeconds ?? 0,

@@ -244,6 +244,8 @@ export type UploadsConfig = {
   /** Uploads processed at once; each holds its bytes in memory. */
   readonly concurrency: number
   readonly maxAttempts: number
+  /** How long a job is tried again that meets nothing but outages. */
+  readonly retryForMs: number
   /** Longest time that one try of the job may take. */
   readonly jobTimeoutMs: number
   readonly targetTimeoutMs: number

@@ -202,6 +202,14 @@ export const uploadSettings = {
     value: wholeNumber({ min: 1, max: 100 }),
     default: '5',
   }),
+  uploadRetryHours: setting({
+    env: 'HALFTONE_UPLOAD_RETRY_HOURS',
+    group: 'uploads',
+    meaning:
+      'How long processing an upload is tried again while the store of uploads is out or too much work waits; such tries are not counted.',
+    value: decimalNumber({ min: 0, max: 8760, unit: 'hours' }),
+    default: '24',
+  }),
   uploadJobSeconds: setting({
     env: 'HALFTONE_UPLOAD_JOB_SECONDS',
     group: 'uploads',

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { StoreContext } from './schema.ts'
 import type { JobHold, JobTable } from './stores.ts'
 
@@ -39,7 +39,7 @@ export function createJobTable(context: StoreContext): JobTable {
       changeHeld(context, hold, {
         last_error: error,
         ...('runAtMs' in next
-          ? { state: 'waiting', due_at_ms: next.runAtMs }
+          ? { state: 'waiting', due_at_ms: next.runAtMs, ...(!next.counts && { attempts: sql<number>`attempts - 1` }) }
           : { state: 'dead', died_at_ms: next.diedAtMs }),
       }),
     async nextDueAtMs(kinds) {
@@ -113,14 +113,17 @@ async function takeJob(
     .where('id', '=', id)
     .where(alive)
     .where('due_at_ms', '<=', nowMs)
-    .returning(['id', 'lease', 'kind', 'payload', 'attempts as attempt'])
+    .returning(['id', 'lease', 'kind', 'payload', 'attempts as attempt', 'created_at_ms'])
     .executeTakeFirst()
-  return row
+  if (row === undefined) return undefined
+  const { created_at_ms: addedAtMs, ...job } = row
+  return { ...job, addedAtMs: Number(addedAtMs) }
 }
 
 type Change = {
   readonly due_at_ms?: number
   readonly state?: 'waiting' | 'dead'
+  readonly attempts?: RawBuilder<number>
   readonly last_error?: string
   readonly died_at_ms?: number
 }
@@ -156,7 +159,7 @@ async function listDead({ db }: StoreContext, limit: number): ReturnType<JobTabl
 async function reviveJob({ db }: StoreContext, id: string, nowMs: number): Promise<boolean> {
   const row = await db
     .updateTable('jobs')
-    .set({ state: 'waiting', attempts: 0, due_at_ms: nowMs, died_at_ms: null })
+    .set({ state: 'waiting', attempts: 0, created_at_ms: nowMs, due_at_ms: nowMs, died_at_ms: null })
     .where('id', '=', id)
     .where('state', '=', 'dead')
     .where(hasNoTwin)

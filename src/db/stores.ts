@@ -267,15 +267,24 @@ export interface JobTable {
     kinds: readonly string[],
     nowMs: number,
     leaseUntilMs: number,
-  ): Promise<(JobHold & { readonly kind: string; readonly payload: string; readonly attempt: number }) | undefined>
+  ): Promise<
+    | (JobHold & {
+        readonly kind: string
+        readonly payload: string
+        readonly attempt: number
+        /** When it was added, or taken up again by hand. */
+        readonly addedAtMs: number
+      })
+    | undefined
+  >
   /** Each of these is false when the job is no longer held so. */
   extend(hold: JobHold, leaseUntilMs: number): Promise<boolean>
   done(hold: JobHold): Promise<boolean>
-  /** Runs again at `runAtMs`; without, it is kept as dead. */
+  /** Runs again at `runAtMs`, with the try given back unless it counts; without, it is kept as dead. */
   failed(
     hold: JobHold,
     error: string,
-    next: { readonly runAtMs: number } | { readonly diedAtMs: number },
+    next: { readonly runAtMs: number; readonly counts: boolean } | { readonly diedAtMs: number },
   ): Promise<boolean>
   /** When the next one is due; undefined when there is none. */
   nextDueAtMs(kinds: readonly string[]): Promise<number | undefined>

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '../lib/new-id.ts'
 import type { Job, JobHandler, JobQueue } from './job-queue.ts'
-import { retryDelayMs } from './retry-delay.ts'
+import { nextTry, type RetryRules } from './retry-delay.ts'
 
 /** Names one holding of a job. */
 export type JobHold = { readonly id: string; readonly lease: number }
 
-type TakenJob = JobHold & { readonly kind: string; readonly payload: string; readonly attempt: number }
+type TakenJob = JobHold & {
+  readonly kind: string
+  readonly payload: string
+  readonly attempt: number
+  readonly addedAtMs: number
+}
 
 /** Structurally the table of the database room; declared again, as rooms of one floor do not import each other. */
 export interface JobTable {
@@ -23,7 +28,7 @@ export interface JobTable {
   failed(
     hold: JobHold,
     error: string,
-    next: { readonly runAtMs: number } | { readonly diedAtMs: number },
+    next: { readonly runAtMs: number; readonly counts: boolean } | { readonly diedAtMs: number },
   ): Promise<boolean>
   nextDueAtMs(kinds: readonly string[]): Promise<number | undefined>
   stats(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
@@ -40,19 +45,18 @@ export interface JobTable {
   retryDead(id: string, nowMs: number): Promise<boolean>
 }
 
-export type EmbeddedQueueOptions = {
+export type EmbeddedQueueOptions = RetryRules & {
   readonly table: JobTable
   /** Jobs at once. */
   readonly concurrency: number
-  readonly maxAttempts: number
+  /** Which errors have nothing to do with the job. */
+  readonly isOutage: (error: unknown) => boolean
   /** Longest time that one try may take; its signal fires then. */
   readonly jobTimeoutMs: number
   /** How long the jobs of a process that died stay untouched; a living one extends it every third of that. */
   readonly leaseMs: number
   /** How long a job that another process added may go unseen. */
   readonly pollMs: number
-  /** Pause after the first failure, doubled by each further one up to the longest. */
-  readonly retryMs: { readonly first: number; readonly longest: number }
   /** How long `close` waits for running jobs, and, having told them to stop, as long again at most. */
   readonly drainMs: number
   readonly log: { warn(event: string, fields?: Readonly<Record<string, unknown>>): void }
@@ -143,6 +147,7 @@ type RunContext = { readonly control: AbortController; readonly options: Embedde
 async function runJob(job: TakenJob, handler: JobHandler | undefined, { control, options }: RunContext): Promise<void> {
   const { table, maxAttempts, jobTimeoutMs, log, now = Date.now } = options
   const fields = { job: job.id, kind: job.kind, attempt: job.attempt }
+  const after = (error: unknown) => triedAgain(job, error, { control, options })
   try {
     // A job that takes its process down with it never comes to fail: its tries are counted here.
     if (job.attempt > maxAttempts) {
@@ -153,13 +158,13 @@ async function runJob(job: TakenJob, handler: JobHandler | undefined, { control,
     const stopExtending = extendWhileRunning(job, { control, options })
     try {
       const signal = AbortSignal.any([control.signal, AbortSignal.timeout(jobTimeoutMs)])
-      await withinSignal(handler, { ...fields, id: job.id, payload: readPayload(job.payload) }, signal)
+      await withinSignal(handler, toJob(job, after), signal)
     } finally {
       stopExtending()
     }
     await table.done(job)
   } catch (error) {
-    await giveBack(job, error, options).catch((cause: unknown) =>
+    await giveBack(job, error, { next: after(error), options }).catch((cause: unknown) =>
       log.warn('job_not_settled', { ...fields, error: cause }),
     )
   }
@@ -178,13 +183,28 @@ async function withinSignal(handler: JobHandler | undefined, job: Job, signal: A
   }
 }
 
-async function giveBack(job: TakenJob, error: unknown, options: EmbeddedQueueOptions): Promise<void> {
-  const { table, maxAttempts, retryMs, log, now = Date.now, random = Math.random } = options
+type NextTry = ReturnType<typeof nextTry>
+
+function toJob({ id, kind, payload, attempt }: TakenJob, after: (error: unknown) => NextTry): Job {
+  return { id, kind, payload: readPayload(payload), attempt, isLast: (error) => after(error) === undefined }
+}
+
+function triedAgain(job: TakenJob, error: unknown, { control, options }: RunContext): NextTry {
+  const { isOutage, now = Date.now, random = Math.random } = options
+  const kind = control.signal.aborted ? 'stopped' : isOutage(error) ? 'outage' : 'fault'
+  return nextTry({ kind, attempt: job.attempt, ageMs: now() - job.addedAtMs }, options, random())
+}
+
+async function giveBack(
+  job: TakenJob,
+  error: unknown,
+  { next, options }: { readonly next: NextTry; readonly options: EmbeddedQueueOptions },
+): Promise<void> {
+  const { table, log, now = Date.now } = options
   const message = error instanceof Error ? error.message : String(error)
-  const isLast = job.attempt >= maxAttempts
-  const next = isLast ? { diedAtMs: now() } : { runAtMs: now() + retryDelayMs(job.attempt, retryMs, random()) }
-  const isHeld = await table.failed(job, message.slice(0, 1000), next)
-  log.warn(isHeld && isLast ? 'job_dead' : 'job_failed', { job: job.id, kind: job.kind, attempt: job.attempt, error })
+  const change = next ? { runAtMs: now() + next.delayMs, counts: next.counts } : { diedAtMs: now() }
+  const isHeld = await table.failed(job, message.slice(0, 1000), change)
+  log.warn(isHeld && !next ? 'job_dead' : 'job_failed', { job: job.id, kind: job.kind, attempt: job.attempt, error })
 }
 
 /** Keeps the lease; a lost one stops the job, because another process has it now. Gives the function that ends it. */

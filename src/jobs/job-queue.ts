@@ -3,8 +3,10 @@ export type Job = {
   readonly id: string
   readonly kind: string
   readonly payload: Readonly<Record<string, string>>
-  /** 1 for the first try. */
+  /** 1 for the first try; those that met an outage, or were stopped with the server, do not count. */
   readonly attempt: number
+  /** Whether the job is given up when this try ends with that error. */
+  readonly isLast: (error: unknown) => boolean
 }
 
 export type JobOptions = {
@@ -22,7 +24,10 @@ export type DeadJob = {
   readonly diedAtMs: number
 }
 
-/** Throws when the work failed for now; it is tried again with backoff, `maxAttempts` times, and then kept as dead. */
+/**
+ * Throws when the work failed for now. It is tried again with backoff, and then kept as dead: after `maxAttempts` faults, or when there
+ * have been outages for too long.
+ */
 export type JobHandler = (job: Job, signal: AbortSignal) => Promise<void>
 
 /**

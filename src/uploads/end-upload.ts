@@ -39,7 +39,7 @@ export async function endUpload(
   if (!ended) return false
   deps.count(to)
   deps.changes.announce(upload.id)
-  // A failed one keeps its bytes for another try by hand, until the sweeper's grace is over.
+  // The bytes of a failed one were promised to be kept: only people try it again, or delete it.
   if (to !== 'failed') await dropStaging(upload, deps)
   return true
 }

@@ -37,6 +37,8 @@ export async function processUpload(job: Job, deps: UploadDeps, signal: AbortSig
     const checked = await checkUpload(upload, deps, signal)
     await publish(upload, checked, deps, signal)
   } catch (thrown) {
+    // Whoever stopped the work has found out nothing of the picture.
+    if (signal.aborted) throw thrown
     const error = toAppError(thrown)
     if (isVerdict(error.code) && !error.retryable) return rejectUpload(upload, ['processing'], error, deps)
     // No further try would find them.
@@ -47,7 +49,7 @@ export async function processUpload(job: Job, deps: UploadDeps, signal: AbortSig
       code: error.code,
       error: error.cause instanceof Error ? error.cause.message : error.message,
     })
-    if (job.attempt >= deps.config.maxAttempts) {
+    if (job.isLast(thrown)) {
       await endUpload(upload, ['processing'], 'failed', new AppError('processing_failed', { cause: thrown }), deps)
     }
     throw thrown

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import { enqueue } from './confirm-upload.ts'
 import { deleteCondemned } from './delete-abandoned.ts'
 import { endOverdue } from './end-overdue.ts'
-import { dropStaging, endUpload } from './end-upload.ts'
+import { endUpload } from './end-upload.ts'
 import { note, sweepEach, type Round, type Tally } from './sweep-each.ts'
 import { sweepGhosts, sweepParts, type GhostPlaces } from './sweep-ghosts.ts'
 import type { UploadDeps } from './upload-deps.ts'
@@ -37,7 +37,6 @@ export async function sweepUploads(
     () => endPending(places, round),
     () => requeueStranded(round),
     () => deleteObjects(round),
-    () => dropFailed(round),
     () => sweepParts(round),
     () => sweepGhosts(places.ghosts, round),
     () => deps.stores.uploads.forgetIdempotency(deps.now()),
@@ -107,21 +106,6 @@ async function deleteObjects(round: Round): Promise<void> {
     async ({ key }) => {
       await deleteCondemned(key, deps, signal)
       return 'object_deleted'
-    },
-    round,
-  )
-}
-
-/** Failed uploads keep their bytes for a while, for another try by hand; then these go, too. */
-async function dropFailed(round: Round): Promise<void> {
-  const { deps } = round
-  const untouchedSinceMs = deps.now() - deps.config.graceSeconds * 1000
-  await sweepEach(
-    await deps.stores.uploads.stale({ states: ['failed'], untouchedSinceMs, limit: batch }),
-    async (upload) => {
-      if (!(await deps.stores.uploads.end(upload.id, ['failed'], 'deleted', {}))) return undefined
-      await dropStaging(upload, deps)
-      return 'failed_dropped'
     },
     round,
   )

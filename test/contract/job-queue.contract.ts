@@ -18,7 +18,7 @@ export type OpenTestQueues = () => Promise<{
 const soon = { timeout: 10_000, interval: 10 }
 const never: JobHandler = () => new Promise(() => undefined)
 
-/** What every job queue promises. */
+/** What every job queue promises, when RangeErrors are outages and a second of them is too long. */
 export function describeJobQueue(name: string, openTestQueues: OpenTestQueues): void {
   const open = async () => {
     const { openQueue, close } = await openTestQueues()
@@ -141,13 +141,32 @@ export function describeJobQueue(name: string, openTestQueues: OpenTestQueues): 
       expect(await queue.retryDead(dead.id)).toBe(false)
     })
 
+    test('an outage uses up no try, and ends the job when it lasts too long', async () => {
+      const queue = (await open())({ maxAttempts: 2 })
+      const tries: number[] = []
+      const said: boolean[] = []
+      const outage = new RangeError('the store is out')
+      queue.work({
+        draw: ({ attempt, isLast }) => {
+          tries.push(attempt)
+          said.push(isLast(outage))
+          return Promise.reject(outage)
+        },
+      })
+      await add(queue, 'patient')
+      await vi.waitFor(async () => expect(await queue.stats()).toMatchObject({ dead: 1 }), soon)
+      expect(tries.length).toBeGreaterThan(4)
+      expect(new Set(tries)).toEqual(new Set([1]))
+      expect(said).toEqual([...said.slice(1).map(() => false), true])
+    })
+
     test('a job that takes too long is told to stop, and counts as failed', async () => {
       const queue = (await open())({ maxAttempts: 1, jobTimeoutMs: 50 })
       let aborted = false
       queue.work({
         draw: (_, signal) => {
           signal.addEventListener('abort', () => (aborted = true))
-          return never({ id: '', kind: '', payload: {}, attempt: 1 }, signal)
+          return new Promise(() => undefined)
         },
       })
       await add(queue, 'endless')
@@ -238,7 +257,7 @@ export function describeJobQueue(name: string, openTestQueues: OpenTestQueues): 
 
     test('a job that will not end in time is told to stop, and is left for the next start', async () => {
       const openQueue = await open()
-      const queue = openQueue()
+      const queue = openQueue({ maxAttempts: 1 })
       let reason: unknown
       const draw = vi.fn<JobHandler>((job, signal) => {
         signal.addEventListener('abort', () => void (reason = signal.reason))
@@ -249,7 +268,13 @@ export function describeJobQueue(name: string, openTestQueues: OpenTestQueues): 
       await vi.waitFor(() => expect(draw).toHaveBeenCalledTimes(1), soon)
       await queue.close()
       expect(reason).toBeInstanceOf(Error)
-      expect(await openQueue().stats()).toEqual({ waiting: 1, running: 0, dead: 0 })
+      const next = openQueue()
+      expect(await next.stats()).toEqual({ waiting: 1, running: 0, dead: 0 })
+      // In its last try, too, and without losing one.
+      const again = vi.fn<JobHandler>(() => Promise.resolve())
+      next.work({ draw: again })
+      await vi.waitFor(() => expect(again).toHaveBeenCalledTimes(1), soon)
+      expect(again.mock.lastCall?.[0]).toMatchObject({ attempt: 1 })
     })
   })
 }

@@ -11,6 +11,8 @@ import { dieAfter } from '../helpers/failpoints.ts'
 import { owner } from '../helpers/store-records.ts'
 import { addBytes, addReady, addUpload, never, openStage, uploadsConfig, type Stage } from '../helpers/upload-stage.ts'
 
+const isLast = () => false
+
 let pool: RendererPool
 let picture: Buffer<ArrayBuffer>
 beforeAll(async () => {
@@ -41,7 +43,7 @@ async function live(stage: Stage): Promise<void> {
       const job = await stage.stores.jobs.take(['process-upload'], deps.now(), deps.now() + 1000)
       if (!job) break
       const payload = JSON.parse(job.payload) as Record<string, string>
-      await processUpload({ id: job.id, kind: job.kind, payload, attempt: job.attempt }, deps, never)
+      await processUpload({ id: job.id, kind: job.kind, payload, attempt: job.attempt, isLast }, deps, never)
       await stage.stores.jobs.done(job)
     }
   }
@@ -84,7 +86,7 @@ describe('a process that dies after any call of the write path', () => {
           const job = await stage.stores.jobs.take(['process-upload'], deps.now(), deps.now() + 1000)
           if (!job) throw new Error('nothing was put into the queue')
           const payload = { uploadId: upload.id }
-          await processUpload({ id: job.id, kind: job.kind, payload, attempt: 1 }, deps, never)
+          await processUpload({ id: job.id, kind: job.kind, payload, attempt: 1, isLast }, deps, never)
           await deps.stores.jobs.done(job)
         }
       },
@@ -131,7 +133,7 @@ describe('a process that dies after any call of the write path', () => {
           const { id: uploadId } = await confirmUpload(upload, deps, never)
           const job = await stage.stores.jobs.take(['process-upload'], deps.now(), deps.now() + 1000)
           const payload = { uploadId }
-          await processUpload({ id: job?.id ?? '', kind: 'process-upload', payload, attempt: 1 }, deps, never)
+          await processUpload({ id: job?.id ?? '', kind: 'process-upload', payload, attempt: 1, isLast }, deps, never)
         }
       },
       async check({ stores, target }) {

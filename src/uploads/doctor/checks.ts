@@ -95,6 +95,11 @@ export const checks = {
     meaning: 'so many unknown bytes that this may be the database of another installation, or an old copy',
     mend: 'nothing without --force',
   },
+  failed_uploads: {
+    severity: 'note',
+    meaning: 'uploads that were given up, with their bytes; retry their jobs, or delete them',
+    mend: undefined,
+  },
   dead_jobs: {
     severity: 'note',
     meaning: 'jobs that were given up, kept to be looked at',

@@ -20,6 +20,7 @@ export const inspectRows: Inspect = async (findings, deps, signal) => {
     inspectObjects,
     inspectImages,
     inspectUsage,
+    inspectFailed,
     inspectJobs,
   ]) {
     signal.throwIfAborted()
@@ -88,6 +89,12 @@ const inspectUsage: Inspect = async (findings, { stores }) => {
       return true
     })
   }
+}
+
+const inspectFailed: Inspect = async (findings, { stores, now }) => {
+  const failed = await stores.uploads.stale({ states: ['failed'], untouchedSinceMs: now(), limit: maxRows })
+  const examples = failed.map(({ id, project, reason }) => `${id} (${project}): ${reason?.detail ?? reason?.code}`)
+  findings.count('failed_uploads', { count: failed.length, examples })
 }
 
 const inspectJobs: Inspect = async (findings, { stores }) => {

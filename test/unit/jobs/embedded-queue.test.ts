@@ -1,10 +1,11 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openStores } from '../../../src/db/open-stores.ts'
 import { createEmbeddedQueue, type JobTable } from '../../../src/jobs/embedded-queue.ts'
-import { retryDelayMs } from '../../../src/jobs/retry-delay.ts'
+import { nextTry, retryDelayMs } from '../../../src/jobs/retry-delay.ts'
 import { describeJobQueue } from '../../contract/job-queue.contract.ts'
 
 const log = { warn: () => undefined }
+const isOutage = (error: unknown) => error instanceof RangeError
 
 describeJobQueue('embedded', async () => {
   const stores = await openStores({ file: ':memory:' })
@@ -14,6 +15,7 @@ describeJobQueue('embedded', async () => {
       const queue = createEmbeddedQueue({
         table: cuttable(stores.jobs, cable),
         ...{ concurrency: 2, maxAttempts: 3, jobTimeoutMs: 5_000, leaseMs: 1_000, pollMs: 50, drainMs: 200, log },
+        ...{ retryForMs: 1_000, isOutage },
         retryMs: { first: 20, longest: 100 },
         ...settings,
       })
@@ -42,7 +44,16 @@ function cuttable(table: JobTable, cable: { readonly isCut: boolean }): JobTable
 test('a queue that lost its lease stops the job and settles nothing', async () => {
   const stores = await openStores({ file: ':memory:' })
   const stopped = Promise.withResolvers<unknown>()
-  const base = { concurrency: 1, maxAttempts: 3, jobTimeoutMs: 5_000, pollMs: 20, drainMs: 50, log }
+  const base = {
+    isOutage,
+    retryForMs: 0,
+    concurrency: 1,
+    maxAttempts: 3,
+    jobTimeoutMs: 5_000,
+    pollMs: 20,
+    drainMs: 50,
+    log,
+  }
   const queue = createEmbeddedQueue({ ...base, table: stores.jobs, leaseMs: 90, retryMs: { first: 1, longest: 1 } })
   queue.work({
     draw: (_, signal) =>
@@ -65,7 +76,17 @@ test('a table that fails for a while stops nothing', async () => {
   let failures = 3
   const take: JobTable['take'] = (...asked) =>
     failures-- > 0 ? Promise.reject(new Error('disk I/O error')) : stores.jobs.take(...asked)
-  const base = { concurrency: 1, maxAttempts: 3, jobTimeoutMs: 5_000, leaseMs: 1_000, pollMs: 10, drainMs: 50, log }
+  const base = {
+    isOutage,
+    retryForMs: 0,
+    concurrency: 1,
+    maxAttempts: 3,
+    jobTimeoutMs: 5_000,
+    leaseMs: 1_000,
+    pollMs: 10,
+    drainMs: 50,
+    log,
+  }
   const queue = createEmbeddedQueue({ ...base, table: { ...stores.jobs, take }, retryMs: { first: 1, longest: 1 } })
   const ran = Promise.withResolvers<void>()
   queue.work({ draw: () => Promise.resolve(ran.resolve()) })
@@ -83,4 +104,19 @@ test.each([
   [50, 1, 60_000],
 ])('the pause after try %i, drawn %d, is %i ms', (attempt, random, expected) => {
   expect(retryDelayMs(attempt, { first: 1_000, longest: 60_000 }, random)).toBe(expected)
+})
+
+describe('what follows a failed try', () => {
+  const rules = { maxAttempts: 3, retryForMs: 3_600_000, retryMs: { first: 1_000, longest: 300_000 } }
+  test.each([
+    ['a fault counts', { kind: 'fault', attempt: 2, ageMs: 0 }, { delayMs: 2_000, counts: true }],
+    ['the last fault ends it, however young', { kind: 'fault', attempt: 3, ageMs: 0 }, undefined],
+    ['an outage does not count', { kind: 'outage', attempt: 3, ageMs: 0 }, { delayMs: 1_000, counts: false }],
+    ['its pause grows with the age', { kind: 'outage', attempt: 1, ageMs: 60_000 }, { delayMs: 60_000, counts: false }],
+    ['up to the longest', { kind: 'outage', attempt: 1, ageMs: 3_599_999 }, { delayMs: 300_000, counts: false }],
+    ['too long an outage ends it', { kind: 'outage', attempt: 1, ageMs: 3_600_000 }, undefined],
+    ['what was stopped goes on', { kind: 'stopped', attempt: 3, ageMs: 9e9 }, { delayMs: 0, counts: false }],
+  ] as const)('%s', (_, failed, expected) => {
+    expect(nextTry(failed, rules, 1)).toEqual(expected)
+  })
 })

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '../../../src/lib/new-id.ts'
+import { endUpload } from '../../../src/uploads/end-upload.ts'
 import { processUpload } from '../../../src/uploads/process-upload.ts'
 import { sweepUploads, type SweepPlaces } from '../../../src/uploads/sweep-uploads.ts'
 import { owner } from '../../helpers/store-records.ts'
@@ -15,6 +16,8 @@ afterEach(() => stage.close())
 
 const sweep = (places?: SweepPlaces) => sweepUploads(stage.deps, never, places)
 const stateOf = async (id: string) => (await stage.stores.uploads.find(id))?.state
+
+const job = { id: 'job', kind: 'process-upload', attempt: 1 }
 
 async function addConfirmed({ hasBytes = true } = {}) {
   const upload = await addUpload(stage)
@@ -92,9 +95,17 @@ describe('confirmed uploads', () => {
     })
   })
 
+  test('outlive a stop in what would have been the last try', async () => {
+    const { id } = await addConfirmed()
+    const stopping = AbortSignal.abort(new Error('the server is shutting down'))
+    const ending = processUpload({ ...job, payload: { uploadId: id }, isLast: () => true }, stage.deps, stopping)
+    await expect(ending).rejects.toThrow('shutting down')
+    expect(await stateOf(id)).toBe('processing')
+  })
+
   test('whose bytes are gone fail at the first try, with a reason', async () => {
     const { id } = await addConfirmed({ hasBytes: false })
-    await processUpload({ id: 'job', kind: 'process-upload', payload: { uploadId: id }, attempt: 1 }, stage.deps, never)
+    await processUpload({ ...job, payload: { uploadId: id }, isLast: () => false }, stage.deps, never)
     expect(await stage.stores.uploads.find(id)).toMatchObject({
       state: 'failed',
       reason: { code: 'processing_failed', detail: 'The uploaded bytes are gone.' },
@@ -102,15 +113,16 @@ describe('confirmed uploads', () => {
     expect(await stage.stores.uploads.usage(owner)).toMatchObject({ openUploads: 0 })
   })
 
-  test('that failed keep their bytes for the grace, and not longer', async () => {
+  test('that failed keep their bytes, whatever the sweeper and the doctor do, until somebody deletes them', async () => {
     const upload = await addConfirmed()
     await stage.stores.uploads.end(upload.id, ['uploaded'], 'failed', {})
-    await sweep()
-    expect(await stage.target.head(upload.stagingKey, never)).toBeDefined()
     stage.grow()
-    expect(await sweep()).toEqual({ failed_dropped: 1 })
-    expect(await stage.target.head(upload.stagingKey, never)).toBeUndefined()
     expect(await sweep()).toEqual({})
+    const found = (await stage.examine({ isFixing: true, isForced: true })).filter(({ count }) => count > 0)
+    expect(found).toMatchObject([{ name: 'failed_uploads', count: 1, mended: 0 }])
+    expect(await stage.target.head(upload.stagingKey, never)).toBeDefined()
+    await endUpload(upload, ['failed'], 'deleted', undefined, stage.deps)
+    expect(await stage.target.head(upload.stagingKey, never)).toBeUndefined()
   })
 })
 
