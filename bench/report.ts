@@ -7,6 +7,8 @@ export type Report = {
   readonly settings: { readonly rounds: number; readonly seconds: number; readonly quick: boolean }
   readonly scenarios: readonly (ScenarioResult & {
     readonly name: string
+    /** What was measured: a baseline may hold scenarios of several commits. */
+    readonly commit?: string
     readonly tookSeconds: number
     /** One-minute load average before the scenario: above 0.5 others were at work. */
     readonly loadBefore: number

@@ -49,13 +49,13 @@ program.action(async (names: string[], options: Options) => {
   const chosen = choose(names, options)
   const report = await measure(chosen, options)
   process.stdout.write(`\n${targetTable(report)}\n`)
-  const changes = existsSync(baselineFile)
-    ? compare(report, JSON.parse(await readFile(baselineFile, 'utf8')) as Report)
-    : []
+  const baseline = existsSync(baselineFile) ? (JSON.parse(await readFile(baselineFile, 'utf8')) as Report) : undefined
+  const changes = baseline ? compare(report, baseline) : []
   for (const change of changes) process.stdout.write(`  ${change}\n`)
   if (options.json !== undefined) await save(options.json, report)
-  if (options.saveBaseline) await save(baselineFile, report)
-  if (options.charts) await drawCharts(report, join(home, 'docs', 'bench'))
+  const whole = merge(baseline, report)
+  if (options.saveBaseline) await save(baselineFile, whole)
+  if (options.charts) await drawCharts(whole, join(home, 'docs', 'bench'))
   if (options.strict && changes.some((change) => change.startsWith('worse'))) process.exitCode = 1
 })
 
@@ -78,8 +78,25 @@ async function measure(chosen: readonly Scenario[], options: Options): Promise<R
     say: (line) => process.stderr.write(`    ${line}\n`),
   }
   const done: Report['scenarios'][number][] = []
-  for (const scenario of chosen) done.push(await runOne(scenario, bench, data))
+  for (const scenario of chosen) {
+    try {
+      done.push(await runOne(scenario, bench, data))
+    } catch (error) {
+      // An hour of figures is not thrown away for one scenario.
+      process.exitCode = 1
+      process.stdout.write(`  FAILED: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  }
   return { at: new Date().toISOString(), machine: machineFacts(bench.root), settings, scenarios: done }
+}
+
+/** Scenarios that were not run keep their former figures; each says by which commit it was measured. */
+function merge(baseline: Report | undefined, report: Report): Report {
+  const ran = new Map(report.scenarios.map((scenario) => [scenario.name, scenario]))
+  const kept = (baseline?.scenarios ?? []).filter(({ name }) => !ran.has(name))
+  const order = scenarios.map(({ name }) => name)
+  const all = [...kept, ...report.scenarios].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+  return { ...report, scenarios: all }
 }
 
 async function runOne(
@@ -96,7 +113,7 @@ async function runOne(
     const result = await scenario.run({ ...bench, workspace })
     const tookSeconds = Math.round((performance.now() - startedMs) / 100) / 10
     process.stdout.write(`${scenarioTable(result)}\n${result.notes.map((note) => `  ${note}\n`).join('')}`)
-    return { name: scenario.name, ...result, tookSeconds, loadBefore }
+    return { name: scenario.name, commit: commitOf(bench.root), ...result, tookSeconds, loadBefore }
   } finally {
     await rm(workspace, { recursive: true, force: true, maxRetries: 3 })
   }
