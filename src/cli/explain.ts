@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { createExplainer } from '../delivery/create-explainer.ts'
 import type { Explanation } from '../delivery/explain-image.ts'
+import { openExplainedUploads } from './explained-uploads.ts'
 import { readConfig } from './read-config.ts'
 import { splitOrigin } from './sign.ts'
 
@@ -19,7 +20,8 @@ export function addExplainCommand(program: Command): void {
     .action(async (url: string, options: { accept: string; host?: string; json?: boolean }) => {
       const { origin, target } = splitOrigin(url)
       const host = options.host ?? (origin === '' ? undefined : origin.replace(/^https?:\/\//i, ''))
-      const explainer = createExplainer(readConfig())
+      const config = readConfig()
+      const explainer = createExplainer(config, await openExplainedUploads(config, target))
       try {
         const explanation = await explainer.explain({ target, host, accept: options.accept })
         process.stdout.write(options.json ? `${JSON.stringify(explanation, null, 2)}\n` : describe(explanation))

@@ -1,6 +1,7 @@
-import type { Config } from '../config/config.ts'
+import type { Config, UploadSourceConfig } from '../config/config.ts'
 import { createUrlSigner } from '../signing/create-url-signer.ts'
 import { createSources } from '../sources/create-sources.ts'
+import type { Source } from '../sources/source.ts'
 import { createRendererPool } from '../transform/executor/renderer-pool.ts'
 import { explainImage, type Explanation } from './explain-image.ts'
 
@@ -9,10 +10,18 @@ export type Explainer = {
   close(): Promise<void>
 }
 
+/** The uploaded images, and the keys that the server which serves them signs with. */
+export type ExplainedUploads = {
+  readonly source: Source
+  readonly config: UploadSourceConfig
+  readonly signing: Config['signing']
+  close(): Promise<void>
+}
+
 /** The parts that `halftone explain` needs: sources and one renderer, no caches, no listener. */
-export function createExplainer(config: Config): Explainer {
-  const sources = createSources(config.sources)
-  const signer = createUrlSigner(config.signing)
+export function createExplainer(config: Config, uploads?: ExplainedUploads): Explainer {
+  const sources = createSources(config.sources, undefined, uploads)
+  const signer = createUrlSigner(uploads?.signing ?? config.signing)
   const rendererPool = createRendererPool({
     config: { ...config.render, renderers: 1 },
     log: () => {},
@@ -38,6 +47,7 @@ export function createExplainer(config: Config): Explainer {
     async close() {
       await rendererPool.close()
       await sources.close()
+      await uploads?.close()
     },
   }
 }

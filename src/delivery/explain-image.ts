@@ -5,11 +5,13 @@ import type { RenderedImage } from '../transform/executor/renderer-pool.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
 import { planTransform } from '../transform/planner/plan-transform.ts'
 import {
+  applyRules,
   readImageRequest,
   routeRequest,
   type ImageRequest,
   type ImageRequestDeps,
   type RawRequest,
+  type Route,
 } from './image-request.ts'
 import type { RenderDeps } from './render-image.ts'
 
@@ -42,7 +44,7 @@ export async function explainImage(
   nowMs: number,
   signal: AbortSignal,
 ): Promise<Explanation> {
-  const { request, signature } = readUnenforced(raw, deps, nowMs)
+  const { request, signature } = readUnenforced(raw, await applyRules(routeRequest(raw, deps)), deps, nowMs)
   const original = await request.source.read(request.path, signal)
   if (!original)
     throw new AppError('not_found', { detail: `Source ${request.source.name} has no original at ${request.path}.` })
@@ -87,10 +89,10 @@ const toldNotEnforced: Readonly<Record<string, Explanation['signature']>> = {
 
 function readUnenforced(
   raw: RawRequest,
+  route: Route,
   deps: ExplainDeps,
   nowMs: number,
 ): { request: ImageRequest; signature: Explanation['signature'] } {
-  const route = routeRequest(raw, deps)
   try {
     return { request: readImageRequest(raw, route, deps, nowMs), signature: deps.verifyTarget(raw.target, nowMs).kind }
   } catch (error) {

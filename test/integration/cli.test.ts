@@ -7,6 +7,7 @@ import { drawQuadrantsJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { projectRoot, startHalftone } from '../helpers/start-halftone.ts'
+import { pathOf, startUploads, targetOf, type UploadServer } from '../helpers/upload-api.ts'
 
 let originals: ReturnType<typeof makePictureFolder>
 let dataDir: string
@@ -129,6 +130,33 @@ describe('explain', () => {
     ['/broken.jpg?w=1', 'not_an_image'],
   ])('%s says why not', async (target, code) => {
     expect(await run(['explain', target])).toMatchObject({ code: 1, stderr: expect.stringContaining(code) as string })
+  })
+})
+
+describe('explain of an uploaded image', () => {
+  let server: UploadServer
+  let url = ''
+  beforeAll(async () => {
+    server = await startUploads()
+    const { image } = await server.admin.upload(await drawQuadrantsJpeg(300, 200), { visibility: 'private' })
+    url = image.url
+  })
+  afterAll(() => server.stop())
+  const explain = (target: string) => run(['explain', target], { HALFTONE_DATA_DIR: server.dataDir })
+
+  test('is as of any other, also of a private one whose URL is signed by a key of the server', async () => {
+    const { stdout, stderr } = await explain(targetOf(url))
+    expect(stdout, stderr).toMatch(/signature +valid[\s\S]*source +uploads \/img_\S+ [\s\S]*result +avif 300x200/)
+    expect((await explain(`${pathOf(url)}?w=100`)).stdout).toMatch(
+      /signature +required but missing[\s\S]*result +jpeg 100x/,
+    )
+  })
+
+  test('says what it cannot tell', async () => {
+    expect(await explain('/u/img_00000000000000000000000000')).toMatchObject({
+      ...{ code: 1, stderr: expect.stringContaining('There is no such image') as string },
+    })
+    expect((await explain(`${pathOf(url)}?token=abc`)).stderr).toContain('without its token')
   })
 })
 
