@@ -19,7 +19,8 @@ export type UploadSourceDeps = {
   readonly find: (imageId: string, version: number | undefined) => Promise<ServedOriginal | undefined>
   /** Another number than the last one whenever `find` may answer otherwise than before. */
   readonly changeMark: () => number
-  readonly readObject: (key: string, signal: AbortSignal) => Promise<Buffer | undefined>
+  /** Never more than `maxBytes` in memory. */
+  readonly readObject: (key: string, maxBytes: number, signal: AbortSignal) => Promise<Buffer | undefined>
   /** What a token in the URL opens. Throws `signature_invalid`, `signature_expired`. */
   readonly openToken: (
     token: string,
@@ -64,7 +65,7 @@ export function createUploadSource(deps: UploadSourceDeps): Source {
     },
     async read(path, signal) {
       const original = await served(path)
-      const bytes = original && (await deps.readObject(original.objectKey, signal))
+      const bytes = original && (await deps.readObject(original.objectKey, original.byteLength, signal))
       if (!original || !bytes) return undefined
       if (bytes.length !== original.byteLength) throw new AppError('source_truncated')
       return { ...stateOf(original), bytes }

@@ -54,7 +54,7 @@ export function createUploads(
         name: uploadsName,
         find: createServedOriginals(stores.images, { maxEntries: maxServedEntries }),
         changeMark: () => stores.images.changeMark(),
-        readObject: (key, signal) => target.read(key, { maxBytes: policy.maxBytes }, signal),
+        readObject: (key, maxBytes, signal) => target.read(key, { maxBytes }, signal),
         openToken: (token, asked) => openToken(token, asked, { tokens, shares: stores.shares, now }),
       }),
       config: sourceConfig(policy),

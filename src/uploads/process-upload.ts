@@ -60,7 +60,9 @@ async function checkUpload(upload: UploadRecord, deps: UploadDeps, signal: Abort
   const { config, target, examiner, maxFrames } = deps
   const rules = rulesOfRecord(projectOf(config, upload.project), upload)
   const within = withDeadline(signal, config.targetTimeoutMs)
-  const uploaded = await target.read(upload.stagingKey, { maxBytes: rules.maxBytes }, within)
+  // What was allowed and confirmed stays so when the limit is lowered.
+  const maxBytes = Math.max(rules.maxBytes, upload.byteLength ?? 0)
+  const uploaded = await target.read(upload.stagingKey, { maxBytes }, within)
   if (!uploaded) throw bytesAreGone()
   const sha256 = createHash('sha256').update(uploaded).digest('hex')
   if (upload.byteLength !== undefined && upload.byteLength !== uploaded.length) {

@@ -6,10 +6,11 @@ import type { JobQueue } from '../../src/jobs/job-queue.ts'
 import { createRendererPool, type RendererPool } from '../../src/transform/executor/renderer-pool.ts'
 import { processKind } from '../../src/uploads/confirm-upload.ts'
 import { retryDeadJob } from '../../src/uploads/dead-jobs.ts'
+import { createUploads } from '../../src/uploads/create-uploads.ts'
 import { processUpload } from '../../src/uploads/process-upload.ts'
 import type { UploadDeps } from '../../src/uploads/upload-deps.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
-import { addBytes, addUpload, openStage, uploadsConfig, type Stage } from '../helpers/upload-stage.ts'
+import { addBytes, addUpload, never, openStage, uploadsConfig, type Stage } from '../helpers/upload-stage.ts'
 
 let pool: RendererPool
 let picture: Buffer<ArrayBuffer>
@@ -30,8 +31,8 @@ const soon = { timeout: 15_000, interval: 20 }
 const stateOf = async (id: string) => (await stage.stores.uploads.find(id))?.state
 
 /** A confirmed upload, a store of bytes that is out until it is mended, and a queue that waits milliseconds where others wait seconds. */
-async function openOutage({ retryForMs }: { readonly retryForMs: number }) {
-  stage = await openStage({ HALFTONE_UPLOAD_ATTEMPTS: '2' })
+async function openOutage({ retryForMs, settings = {} }: { retryForMs: number; settings?: Record<string, string> }) {
+  stage = await openStage({ HALFTONE_UPLOAD_ATTEMPTS: '2', ...settings })
   const { stores, target, config, deps: bare } = stage
   const store = { isOut: true, asked: 0 }
   const deps: UploadDeps = {
@@ -76,4 +77,21 @@ test('one that lasts for too long ends it as failed, and a person brings it back
   const [dead] = await jobs.dead(1)
   await retryDeadJob(upload.project, dead?.id ?? '', { ...deps, queue: jobs, deadJobs: jobs })
   await vi.waitFor(async () => expect(await stateOf(upload.id)).toBe('ready'), soon)
+})
+
+test('a lowered limit takes back nothing: what was allowed is processed, and what is stored is served', async () => {
+  const { upload, store, jobs, deps } = await openOutage({
+    retryForMs: 3_600_000,
+    settings: { HALFTONE_UPLOAD_MAX_MB: '0.001' },
+  })
+  store.isOut = false
+  await vi.waitFor(async () => expect(await stateOf(upload.id)).toBe('ready'), soon)
+  const maxBytes = stage.config.projects['default']?.maxBytes ?? 0
+  expect(maxBytes).toBeLessThan(picture.length)
+  const { source } = createUploads(stage.config, {
+    ...{ ...deps, queue: jobs, secrets: { of: () => new Uint8Array(32) } },
+    ...{ origin: () => '', sign: () => '' },
+    policy: { variants: { kind: 'exact' }, staleWhileRevalidateSeconds: 0, maxBytes },
+  }).source
+  expect(await source.read(`/${upload.imageId}/1`, never)).toHaveProperty('bytes')
 })
