@@ -28,7 +28,7 @@ export async function openExplainedUploads(config: Config, target: string): Prom
     name,
     find: createServedOriginals(stores.images, { maxEntries: 1 }),
     changeMark: () => stores.images.changeMark(),
-    readObject: (key, signal) => store.read(key, { maxBytes }, signal),
+    readObject: (key, maxBytes, signal) => store.read(key, { maxBytes }, signal),
     openToken: () => {
       const detail = 'Opening a token would use it up. Explain the URL without its token.'
       return Promise.reject(new AppError('bad_request', { detail }))
