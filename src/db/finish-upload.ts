@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { AppError } from '../errors.ts'
-import { lockImage, settleImage, toVersion } from './image-rows.ts'
+import { isStill, lockImage, settleImage, toVersion } from './image-rows.ts'
 import { insertMessages } from './outbox-rows.ts'
 import type { Owner, UploadRecord, VersionRecord } from './records.ts'
 import type { StoreContext, Tx } from './schema.ts'
@@ -20,7 +20,7 @@ export function finishUpload({ db, now }: StoreContext, id: string, result: Resu
     const atMs = now()
     await lockUsage(tx, before)
     const image = await lockImage(tx, before.imageId)
-    if (image === undefined) return undefined
+    if (image === undefined || (result.judgedAs && !isStill(result.judgedAs, image))) return undefined
     const number = image.last_version + 1
     const upload = await settle(tx, before, { result, number, atMs })
     if (upload === undefined) return undefined

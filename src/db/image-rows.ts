@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { ImageRecord, VersionRecord } from './records.ts'
 import type { ImageRow, Tx, VersionRow } from './schema.ts'
+import type { JudgedAs } from './stores.ts'
 import { openStates } from './upload-rows.ts'
 
 export function toImage(row: Omit<ImageRow, 'last_version'>): ImageRecord {
@@ -44,6 +45,11 @@ export async function lockImage(tx: Tx, id: string): Promise<ImageRow | undefine
     .where('state', '<>', 'deleted')
     .returningAll()
     .executeTakeFirst()
+}
+
+/** Whether an image is still what it was when its picture was judged. */
+export function isStill(judged: JudgedAs, image: Pick<ImageRow, 'visibility' | 'kind'>): boolean {
+  return image.visibility === judged.visibility && (image.kind ?? undefined) === judged.kind
 }
 
 /**

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { createServedImageQuery } from './served-image.ts'
 import { listImages } from './list-images.ts'
-import { toImage, toVersion } from './image-rows.ts'
+import { isStill, lockImage, toImage, toVersion } from './image-rows.ts'
 import { insertMessages } from './outbox-rows.ts'
 import { removeImage } from './remove-image.ts'
 import { reviewImage } from './review-image.ts'
@@ -54,11 +54,15 @@ export function createImageStore(context: StoreContext & { readonly changeMark: 
 
 function updateImage(
   { db, now }: StoreContext,
-  ...[id, change, messages]: Parameters<ImageStore['update']>
+  ...[id, change, messages, judged]: Parameters<ImageStore['update']>
 ): ReturnType<ImageStore['update']> {
   const { metadata, ...columns } = change
   return db.transaction().execute(async (tx) => {
     const atMs = now()
+    if (judged) {
+      const image = await lockImage(tx, id)
+      if (!image || !isStill(judged, image) || image.last_version !== judged.lastVersion) return undefined
+    }
     const row = await tx
       .updateTable('images')
       .set({ ...columns, ...(metadata && { metadata: JSON.stringify(metadata) }), updated_at_ms: atMs })

@@ -43,6 +43,9 @@ export type NewUpload = Omit<UploadRecord, 'state' | 'reason' | 'version' | 'upd
 
 export type NewMessage = { readonly type: string; readonly payload: Readonly<Record<string, unknown>> }
 
+/** What an image was when its picture was judged: other rules hold for another. */
+export type JudgedAs = Pick<ImageRecord, 'visibility' | 'kind'>
+
 export type Reason = { readonly code: string; readonly detail: string | undefined }
 
 export interface UploadStore {
@@ -82,7 +85,8 @@ export interface UploadStore {
   ): Promise<UploadRecord | undefined>
   /**
    * The end of a good upload, in one transaction: version and image (the newest ready version is served), object `stored`,
-   * quota settled, event, messages. `state` is what moderation said. Undefined when the upload is no longer `processing`.
+   * quota settled, event, messages. `state` is what moderation said. Undefined when the upload is no longer `processing`, and, with
+   * nothing done, when the image is no longer what it was `judgedAs`.
    * Throws `internal` when the object was condemned meanwhile: begin anew. The version's object may be another than the one
    * given, where the same bytes were stored at the same time; that one is then `deleting`.
    */
@@ -95,6 +99,7 @@ export interface UploadStore {
       readonly sha256: string
       readonly facts: VersionFacts
       readonly reason?: Reason
+      readonly judgedAs?: JudgedAs
       readonly messages: (version: number) => readonly NewMessage[]
     },
   ): Promise<
@@ -159,6 +164,7 @@ export interface ImageStore {
     readonly cursor?: string
     readonly limit: number
   }): Promise<{ readonly images: readonly ImageRecord[]; readonly cursor: string | undefined }>
+  /** With `judged`, undefined and nothing done when the image is no longer that, or has got a version since. */
   update(
     id: string,
     change: {
@@ -169,6 +175,7 @@ export interface ImageStore {
       readonly subject?: string
     },
     messages: readonly NewMessage[],
+    judged?: JudgedAs & { readonly lastVersion: number },
   ): Promise<ImageRecord | undefined>
   /**
    * Review of the newest quarantined version: serves it, or throws it out, and its object becomes `deleting`. Undefined when
@@ -243,7 +250,7 @@ export interface OutboxStore {
     readonly state?: OutboxRecord['state']
     readonly limit: number
   }): Promise<readonly OutboxRecord[]>
-  /** A dead or delivered one, from the start. */
+  /** From the start, and at once. False where there is none. */
   replay(id: string, nowMs: number): Promise<boolean>
   /** Forgets what was delivered until then; dead ones stay. */
   forgetDelivered(untilMs: number): Promise<number>

@@ -73,10 +73,7 @@ export function createUploadRoutes(deps: UploadRoutesDeps): Router {
   })
   router.delete('/v1/uploads/:id', async (request, response) => {
     const upload = await own(request, response)
-    const { uploadId } = principalOf(response)
-    // By then it is an image; whoever uploaded it without credentials has nothing else to take it back by.
-    if (upload.version !== undefined && uploadId === undefined) requireScope(principalOf(response), 'images:write')
-    await deleteUpload(upload, uploads, signalOf(response, deps.requestTimeoutMs))
+    await deleteUpload(upload, principalOf(response), uploads, signalOf(response, deps.requestTimeoutMs))
     uncached(response).status(204).end()
   })
   return router

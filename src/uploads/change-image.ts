@@ -3,17 +3,18 @@ import type { Principal } from '../auth/authenticator.ts'
 import type { ImageRecord, VersionRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
-import { projectOf, requireScope } from './access.ts'
+import { requireScope } from './access.ts'
+import { checkChange, type Judged } from './check-change.ts'
 import { endUpload, messagesFor } from './end-upload.ts'
-import { judgeAgain } from './judge-again.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { imageChange } from './upload-intent.ts'
 import type { UploadRecord } from '../db/records.ts'
-import { assertFacts, rulesFor } from './upload-policy.ts'
+
+type Said = Omit<z.infer<typeof imageChange>, 'state'>
 
 /**
  * Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`,
- * `dimensions_not_allowed`, `too_many_frames` (of another kind), `moderation_rejected` (of what is to become public).
+ * `type_not_allowed`, `too_large`, `dimensions_not_allowed`, `too_many_frames` (of another kind), `moderation_rejected` (of what is to become public).
  */
 export async function changeImage(
   image: ImageRecord,
@@ -27,30 +28,34 @@ export async function changeImage(
   // Everything that may be refused comes before anything is done.
   if (state !== undefined) requireScope(principal, 'images:review')
   if (isSaid) requireScope(principal, 'images:write')
-  if (said.kind !== undefined) await assertKind(image, said.kind, deps)
-  if (said.visibility === 'public' && image.visibility === 'private') await judgeAgain(image, deps, signal)
+  const judged = await checkChange(image, said, deps, signal)
   if (state !== undefined) await reviewImage(image, state, deps)
-  if (isSaid) await describeAnew(image, said, deps)
-  const changed = await deps.stores.images.find(image.id)
-  if (!changed || changed.state === 'deleted') throw new AppError('not_found', { detail: 'There is no such image.' })
-  return changed
+  if (isSaid) await describeAnew(image, { said, judged, triesLeft: 3 }, deps, signal)
+  return present(image.id, deps)
 }
 
-/** A picture that has become an avatar keeps the rules of avatars. */
-async function assertKind(image: ImageRecord, kind: string, deps: UploadDeps): Promise<void> {
-  const rules = rulesFor(projectOf(deps.config, image.project), { kind })
-  const version = await newestVersion(image, deps)
-  if (version) assertFacts(rules, version.facts)
+async function present(id: string, deps: UploadDeps): Promise<ImageRecord> {
+  const image = await deps.stores.images.find(id)
+  if (!image || image.state === 'deleted') throw new AppError('not_found', { detail: 'There is no such image.' })
+  return image
 }
 
+/** Versions that came while the others were judged are judged, too, before the change is made. */
 async function describeAnew(
   image: ImageRecord,
-  said: Omit<z.infer<typeof imageChange>, 'state'>,
+  change: { readonly said: Said; readonly judged: Judged | undefined; readonly triesLeft: number },
   deps: UploadDeps,
+  signal: AbortSignal,
 ): Promise<void> {
+  const { said, judged, triesLeft } = change
   const defined = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
   const message = { type: 'image.updated', payload: { imageId: image.id, changed: Object.keys(defined) } }
-  await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps))
+  const updated = await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps), judged)
+  if (updated) return
+  const now = await present(image.id, deps)
+  if (triesLeft === 0) throw new AppError('wrong_state', { detail: 'The image is being changed; ask again.' })
+  const judgedNow = await checkChange(now, said, deps, signal)
+  await describeAnew(now, { said, judged: judgedNow, triesLeft: triesLeft - 1 }, deps, signal)
 }
 
 async function reviewImage(image: ImageRecord, state: 'ready' | 'rejected', deps: UploadDeps): Promise<void> {
@@ -104,11 +109,23 @@ async function dropObjects(
   }
 }
 
-/** Takes an upload back: before it is an image its bytes go, after that the image with it. Throws `wrong_state`. */
-export async function deleteUpload(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
+/**
+ * Takes an upload back: before it is an image its bytes go, after that the image with it. Throws `wrong_state`, and `scope_required`
+ * where an image would go.
+ */
+export async function deleteUpload(
+  upload: UploadRecord,
+  principal: Principal,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<void> {
   if (await endUpload(upload, ['pending', 'uploaded', 'processing', 'failed'], 'deleted', undefined, deps)) return
-  const image = upload.version === undefined ? undefined : await deps.stores.images.find(upload.imageId)
+  // The job may have made an image of it since the caller looked.
+  const { version } = (await deps.stores.uploads.find(upload.id)) ?? upload
+  const image = version === undefined ? undefined : await deps.stores.images.find(upload.imageId)
   if (!image) return
+  // Whoever uploaded it without credentials has nothing else to take it back by.
+  if (principal.uploadId === undefined) requireScope(principal, 'images:write')
   // An image outlives the upload of one of its versions.
   if ((await deps.stores.images.versions(image.id)).length > 1) {
     throw new AppError('wrong_state', {

@@ -1,4 +1,4 @@
-import type { ImageRecord } from '../db/records.ts'
+import type { ImageRecord, VersionRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import { projectOf } from './access.ts'
@@ -6,14 +6,28 @@ import type { UploadDeps } from './upload-deps.ts'
 import { rulesOfRecord } from './upload-policy.ts'
 
 /**
- * A private picture may have been let through while no moderator could be asked; before everybody sees it, it is judged as a public
- * one. Throws `moderation_rejected`, and `wrong_state` where a reviewer would have to look at it.
+ * A private picture may have been let through while no moderator could be asked; before everybody sees it, every version that can be
+ * asked for is judged as a public one. Throws `moderation_rejected`, and `wrong_state` where a reviewer would have to look at it.
  */
-export async function judgeAgain(image: ImageRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
-  const { stores, target, config, examiner, maxFrames } = deps
-  if (config.moderation.whenUnreachable !== 'allow-private' || image.version === undefined) return
-  const version = await stores.images.version(image.id, image.version)
-  if (!version) return
+export async function judgeAgain(
+  image: ImageRecord,
+  versions: readonly VersionRecord[],
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  if (deps.config.moderation.whenUnreachable !== 'allow-private') return
+  const ready = versions.filter(({ state }) => state === 'ready')
+  const pictures = new Map(ready.map((version) => [version.sha256, version]))
+  for (const version of pictures.values()) await judgeVersion(image, version, deps, signal)
+}
+
+async function judgeVersion(
+  image: ImageRecord,
+  version: VersionRecord,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { target, config, examiner, maxFrames } = deps
   const rules = rulesOfRecord(projectOf(config, image.project), image)
   const within = withDeadline(signal, config.targetTimeoutMs)
   const bytes = await target.read(version.objectKey, { maxBytes: version.byteLength }, within)

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { UploadRecord, VersionFacts } from '../db/records.ts'
+import type { ObjectRecord, UploadRecord, VersionFacts } from '../db/records.ts'
+import type { JudgedAs } from '../db/stores.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { Job } from '../jobs/job-queue.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import { newId } from '../lib/new-id.ts'
-import type { Verdict } from '../moderation/moderator.ts'
+import type { ModerationSubject, Verdict } from '../moderation/moderator.ts'
 import { contentTypeOf } from '../transform/image/formats.ts'
 import type { ImageFacts } from '../transform/image/image-facts.ts'
 import { projectOf } from './access.ts'
@@ -12,15 +13,20 @@ import { applyEdits } from './apply-edits.ts'
 import { isVerdict } from './confirm-upload.ts'
 import { bytesAreGone, dropStaging, endUpload, messagesFor, rejectUpload } from './end-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
-import { assertFacts, assertSameType, rulesOfRecord } from './upload-policy.ts'
+import { assertFacts, assertSameType, assertStored, rulesOfRecord } from './upload-policy.ts'
 
 type Checked = {
   /** As served: the uploaded bytes without their metadata. */
   readonly bytes: Buffer
   readonly sha256: string
+  readonly byteLength: number
   readonly facts: ImageFacts
-  readonly verdict: Verdict
+  /** What a moderator is to look at. */
+  readonly subject: Pick<ModerationSubject, 'sha256' | 'perceptualHash' | 'preview' | 'bytes'>
 }
+
+/** Whoever changes an image so often is in the way of its own upload. */
+const mostJudgements = 5
 
 /**
  * THE JOB: everything that stands between uploaded bytes and a served image. May be run again at any point: what is served is written from
@@ -58,7 +64,7 @@ export async function processUpload(job: Job, deps: UploadDeps, signal: AbortSig
 
 async function checkUpload(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<Checked> {
   const { config, target, examiner, maxFrames } = deps
-  const rules = rulesOfRecord(projectOf(config, upload.project), upload)
+  const rules = rulesOfRecord(projectOf(config, upload.project), await intendedFor(upload, deps))
   const within = withDeadline(signal, config.targetTimeoutMs)
   // What was allowed and confirmed stays so when the limit is lowered.
   const maxBytes = Math.max(rules.maxBytes, upload.byteLength ?? 0)
@@ -82,29 +88,62 @@ async function checkUpload(upload: UploadRecord, deps: UploadDeps, signal: Abort
     signal,
   )
   assertSameType(upload.contentType, facts.format)
+  const subject = { sha256, perceptualHash: facts.perceptualHash, preview, bytes: uploaded }
+  return { bytes: applyEdits(uploaded, facts.edits), sha256, byteLength: uploaded.length, facts, subject }
+}
+
+/** What the picture will be shown as, which its owner may have changed since the upload was allowed. */
+async function intendedFor({ imageId, visibility, kind }: UploadRecord, { stores }: UploadDeps): Promise<JudgedAs> {
+  const shown = (await stores.images.find(imageId)) ?? { visibility, kind }
+  return { visibility: shown.visibility, kind: shown.kind }
+}
+
+/** The rules of what it will be shown as, and then the moderators. Throws what it is rejected for. */
+async function judge(
+  upload: UploadRecord,
+  asked: { readonly judgedAs: JudgedAs; readonly checked: Checked },
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const { judgedAs, checked } = asked
+  const { facts, byteLength, subject } = checked
+  const rules = rulesOfRecord(projectOf(deps.config, upload.project), judgedAs)
+  // As the kind it was allowed for, it has been held to these already.
+  if (judgedAs.kind !== upload.kind) assertStored(rules, { contentType: contentTypeOf(facts.format), byteLength })
   assertFacts(rules, facts)
-  const { imageId, project, visibility, kind } = upload
-  const subject = {
-    imageId,
-    project,
-    visibility,
-    kind,
-    sha256,
-    perceptualHash: facts.perceptualHash,
-    preview,
-    bytes: uploaded,
-  }
-  const verdict = await deps.moderate(subject, signal)
+  const { imageId, project } = upload
+  const verdict = await deps.moderate({ imageId, project, ...judgedAs, ...subject }, signal)
   if (verdict.tier === 'reject') {
     throw new AppError('moderation_rejected', verdict.reason === undefined ? {} : { detail: verdict.reason })
   }
-  return { bytes: applyEdits(uploaded, facts.edits), sha256, facts, verdict }
+  return verdict
 }
 
+/** Nothing is shown that was not judged as what it is shown as: where that has changed meanwhile, it is judged again. */
 async function publish(upload: UploadRecord, checked: Checked, deps: UploadDeps, signal: AbortSignal): Promise<void> {
+  let object: ObjectRecord | undefined
+  for (let judgements = 0; judgements < mostJudgements; judgements++) {
+    const judgedAs = await intendedFor(upload, deps)
+    const verdict = await judge(upload, { judgedAs, checked }, deps, signal)
+    object ??= await store(upload, checked, deps, signal)
+    const done = await finish(upload, { checked, judgedAs, verdict, object }, deps)
+    if (done) deps.count(verdict.tier === 'allow' ? 'ready' : 'quarantined')
+    else if ((await deps.stores.uploads.find(upload.id))?.state === 'processing') continue
+    deps.changes.announce(upload.id)
+    return dropStaging(upload, deps)
+  }
+  throw new AppError('overloaded', { detail: 'The image was changed each time its picture was judged.' })
+}
+
+/** Writes the bytes under a key that no client can write to, unless the owner has them already. */
+async function store(
+  { project, owner }: UploadRecord,
+  checked: Checked,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<ObjectRecord> {
   const { stores, target, config } = deps
-  const { bytes, sha256, facts, verdict } = checked
-  const { project, owner } = upload
+  const { bytes, sha256, facts } = checked
   const object = await stores.objects.begin({
     ...{ project, owner, sha256 },
     key: `objects/${newId('obj')}`,
@@ -115,8 +154,24 @@ async function publish(upload: UploadRecord, checked: Checked, deps: UploadDeps,
   const within = withDeadline(signal, config.targetTimeoutMs)
   const kept = object.state === 'stored' ? await target.head(object.key, within) : undefined
   if (kept?.byteLength !== object.byteLength) await target.write(object.key, bytes, contentTypeOf(facts.format), within)
+  return object
+}
+
+async function finish(
+  upload: UploadRecord,
+  judged: {
+    readonly checked: Checked
+    readonly judgedAs: JudgedAs
+    readonly verdict: Verdict
+    readonly object: ObjectRecord
+  },
+  deps: UploadDeps,
+): Promise<boolean> {
+  const { checked, judgedAs, verdict, object } = judged
+  const { sha256, facts } = checked
   const isServed = verdict.tier === 'allow'
-  const done = await stores.uploads.finish(upload.id, {
+  const done = await deps.stores.uploads.finish(upload.id, {
+    judgedAs,
     state: isServed ? 'ready' : 'quarantined',
     objectKey: object.key,
     byteLength: object.byteLength,
@@ -140,9 +195,7 @@ async function publish(upload: UploadRecord, checked: Checked, deps: UploadDeps,
         deps,
       ),
   })
-  if (done) deps.count(isServed ? 'ready' : 'quarantined')
-  deps.changes.announce(upload.id)
-  await dropStaging(upload, deps)
+  return done !== undefined
 }
 
 function factsOf({ edits: _, ...facts }: ImageFacts): VersionFacts {
