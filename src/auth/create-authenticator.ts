@@ -24,7 +24,12 @@ export function createAuthenticator(
         const principal = await kind.authenticate(bearer, signal)
         if (principal !== undefined) return principal
       }
-      throw new AppError('unauthenticated', { detail: 'The credentials are of no kind that is accepted here.' })
+      throw new AppError('unauthenticated', { detail: refusalOf(bearer) })
     },
   }
+}
+
+function refusalOf(bearer: string): string {
+  if (bearer.startsWith('hk_')) return 'This is not a whole API key: expected hk_ and 52 of a to z and 2 to 7 after it.'
+  return 'The credentials are of no kind that is accepted here.'
 }

@@ -148,8 +148,16 @@ function claimOf(payload: JWTPayload, name: string): unknown {
 function refusalOf(error: unknown): AppError {
   if (error instanceof errors.JWTExpired) return refusal('The token has expired.', error)
   if (error instanceof errors.JWTClaimValidationFailed)
-    return refusal(`The claim ${error.claim} is missing or not the one expected.`, error)
+    return refusal(
+      `The claim ${error.claim} ${expectedClaims[error.claim] ?? 'is missing or not the one expected'}.`,
+      error,
+    )
   return refusal('The token could not be verified.', error)
+}
+
+const expectedClaims: Readonly<Record<string, string>> = {
+  exp: 'must be a number, the time in Unix seconds at which the token ends',
+  sub: 'must be a text, the user whose token it is',
 }
 
 function refusal(detail: string, cause?: unknown): AppError {

@@ -100,9 +100,11 @@ function send(begun: UploadDocument, permission: UploadPermission, upload: Uploa
   const watch = { signal, onLoaded: (loaded: number) => report('uploading', loaded) }
   report('uploading', 0)
   if (permission.method !== 'PARTS') return sendBytes(permission, file, options, watch)
-  const { partBytes, parts, url } = permission
+  const { partBytes, parts } = permission
+  // By the base that the page was given, which may be another than the server's own.
+  const path = `/v1/uploads/${begun.id}/parts`
   const sign = async (numbers: readonly number[], ended: AbortSignal) => {
-    const request = { method: 'POST', path: url, body: { numbers }, token: begun.token } as const
+    const request = { method: 'POST', path, body: { numbers }, token: begun.token } as const
     return (await callApi<{ parts: readonly SignedRequest[] }>(request, options, ended)).parts
   }
   return sendParts(file, { partBytes, parts, sign }, options, watch)

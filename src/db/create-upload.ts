@@ -52,7 +52,8 @@ async function claimIdempotencyKey(
     .where('idempotency_keys.principal', '=', principal)
     .where('idempotency_keys.key', '=', key)
     .executeTakeFirstOrThrow()
-  if (earlier.body_hash !== bodyHash) throw new AppError('idempotency_mismatch')
+  if (earlier.body_hash !== bodyHash)
+    throw new AppError('idempotency_mismatch', { detail: 'Send the same body as before, or another Idempotency-Key.' })
   return toUpload(earlier)
 }
 

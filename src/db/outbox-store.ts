@@ -46,7 +46,6 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
         .updateTable('outbox')
         .set({ state: 'waiting', attempts: 0, next_attempt_at_ms: nowMs, updated_at_ms: nowMs })
         .where('id', '=', id)
-        .where('state', 'in', ['dead', 'delivered'])
         .returning('id')
         .executeTakeFirst()
       return row !== undefined

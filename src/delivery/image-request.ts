@@ -133,9 +133,12 @@ export function splitTarget(target: string): { rawPath: string; query: string } 
   return { rawPath: target.slice(0, questionMark), query: target.slice(questionMark + 1) }
 }
 
+const askForOne = 'The picture is shown by signed URLs alone.'
+const askForAnother = 'Whoever publishes the picture can sign a new URL.'
+
 /** A token says what it opens, as a signature does. */
 function opened({ expiresAtSeconds }: OriginalGrant, nowMs: number): { isSigned: boolean; expiresAtSeconds: number } {
-  if (expiresAtSeconds * 1000 <= nowMs) throw new AppError('signature_expired')
+  if (expiresAtSeconds * 1000 <= nowMs) throw new AppError('signature_expired', { detail: askForAnother })
   return { isSigned: true, expiresAtSeconds }
 }
 
@@ -152,13 +155,16 @@ function checkSignature(
     case 'valid':
       return { isSigned: true, expiresAtSeconds: verdict.expiresAtSeconds }
     case 'expired':
-      throw new AppError(verdict.scheme === 'native' ? 'signature_expired' : 'url_expired')
+      throw new AppError(verdict.scheme === 'native' ? 'signature_expired' : 'url_expired', { detail: askForAnother })
     case 'invalid':
       // On public pictures a stale `s=` is common (clients copy signed URLs and change params) and guards nothing.
-      if (isRequired) throw new AppError('signature_invalid')
+      if (isRequired)
+        throw new AppError('signature_invalid', {
+          detail: 'Use the signed URL as it was made: each character of path and query is signed.',
+        })
       return { isSigned: false, expiresAtSeconds: undefined }
     case 'none':
-      if (isRequired) throw new AppError('signature_required')
+      if (isRequired) throw new AppError('signature_required', { detail: `${askForOne} ${askForAnother}` })
       return { isSigned: false, expiresAtSeconds: undefined }
   }
 }

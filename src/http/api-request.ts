@@ -28,6 +28,15 @@ export function idempotencyKeyOf(request: Request): string | undefined {
   return key
 }
 
+/** Throws `bad_request` for a parameter that means nothing here: a list that is not what was asked for is no answer. */
+export function assertQuery(request: Request, known: readonly string[]): void {
+  const unknown = Object.keys(request.query).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new AppError('bad_request', {
+    detail: `${JSON.stringify(unknown.slice(0, 40))}: expected ${known.join(', ')} and nothing else in the query.`,
+  })
+}
+
 /** One value of the query, or nothing. Throws `bad_request` where it is given twice. */
 export function queryValue(request: Request, name: string): string | undefined {
   const value = request.query[name]

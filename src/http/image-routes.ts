@@ -9,8 +9,8 @@ import { importUpload, type FetchOriginal } from '../uploads/import-upload.ts'
 import { receiveUpload } from '../uploads/receive-upload.ts'
 import type { UploadDeps } from '../uploads/upload-deps.ts'
 import { directFields, imageChange, importIntent, readBody } from '../uploads/upload-intent.ts'
-import { pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
-import { jsonBody } from './json-body.ts'
+import { assertQuery, pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
+import { jsonBody, jsonBodyOr } from './json-body.ts'
 import { bodyLimits, receiveBody } from './receive-body.ts'
 import { principalOf } from './middleware/authenticate.ts'
 import { readUploadForm } from './upload-form.ts'
@@ -21,6 +21,8 @@ export type ImageRoutesDeps = UploadRoutesDeps & {
   readonly fetchOriginal: FetchOriginal
 }
 
+const jsonOrForm = jsonBodyOr('multipart/form-data with the picture in the field "file"')
+const listParams = ['limit', 'cursor', 'kind', 'subject', 'state', 'owner']
 const states = ['pending', 'ready', 'quarantined', 'rejected'] as const
 
 /** `/v1/images`: the small-app way in, and what may be done with an image once it is there. */
@@ -44,7 +46,7 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
     // Undefined: whoever sent the file has gone.
     if (upload) await answerUpload(request, response, upload)
   })
-  router.post('/v1/images', jsonBody, async (request, response) => {
+  router.post('/v1/images', jsonOrForm, async (request, response) => {
     const intent = readBody(importIntent, request.body)
     const { fetchOriginal } = deps
     const upload = await importUpload(intent, principalOf(response), fetchOriginal, uploads, signal(response))
@@ -130,6 +132,7 @@ function parseJson(text: string): unknown {
 
 async function listImages(request: Request, principal: Principal, uploads: UploadDeps) {
   requireScope(principal, 'images:read')
+  assertQuery(request, listParams)
   const asked = queryValue(request, 'state') ?? 'ready'
   const state = states.find((one) => one === asked)
   if (!state)

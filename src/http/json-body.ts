@@ -6,15 +6,21 @@ const maxBytes = 65_536
 const parse = express.json({ limit: maxBytes, strict: true })
 
 /** A body of JSON, or none. Throws `bad_request` for another type and for what cannot be read, `too_large`. */
-export const jsonBody: RequestHandler = (request, response, next) => {
-  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length']) > 0
-  if (hasBody && !request.is('application/json')) {
-    const type = request.headers['content-type'] ?? 'none'
-    throw new AppError('bad_request', { detail: `Content-Type: expected application/json, got ${type.slice(0, 80)}.` })
+export const jsonBody = jsonBodyOr()
+
+/** The same where the route also takes something else, which whoever sends a third thing is told of. */
+export function jsonBodyOr(otherwise = ''): RequestHandler {
+  const expected = `application/json${otherwise && `, or ${otherwise}`}`
+  return (request, response, next) => {
+    const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length']) > 0
+    if (hasBody && !request.is('application/json')) {
+      const type = request.headers['content-type'] ?? 'none'
+      throw new AppError('bad_request', { detail: `Content-Type: expected ${expected}; got ${type.slice(0, 80)}.` })
+    }
+    parse(request, response, (error?: unknown) => {
+      next(error === undefined ? undefined : refusalOf(error))
+    })
   }
-  parse(request, response, (error?: unknown) => {
-    next(error === undefined ? undefined : refusalOf(error))
-  })
 }
 
 function refusalOf(cause: unknown): unknown {

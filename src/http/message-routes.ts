@@ -4,7 +4,7 @@ import { requireScope } from '../uploads/access.ts'
 import { listDeadJobs, retryDeadJob, type DeadJobsDeps, type DeadUploadJob } from '../uploads/dead-jobs.ts'
 import { describeMessage, replayMessage } from '../uploads/replay-message.ts'
 import type { UploadDeps } from '../uploads/upload-deps.ts'
-import { pathValue, queryNumber, queryValue, uncached } from './api-request.ts'
+import { assertQuery, pathValue, queryNumber, queryValue, uncached } from './api-request.ts'
 import { principalOf } from './middleware/authenticate.ts'
 
 export type MessageRoutesDeps = {
@@ -24,6 +24,7 @@ export function createMessageRoutes({ uploads, deadJobs, wakeDeliverer }: Messag
 
   router.get('/v1/messages', async (request, response) => {
     const project = administered(response)
+    assertQuery(request, ['state', 'limit'])
     const state = stateOf(request)
     const limit = queryNumber(request, 'limit', limits)
     const messages = await outbox.list({ project, limit, ...(state && { state }) })
@@ -36,6 +37,7 @@ export function createMessageRoutes({ uploads, deadJobs, wakeDeliverer }: Messag
   })
   router.get('/v1/jobs/dead', async (request, response) => {
     const project = administered(response)
+    assertQuery(request, ['limit'])
     const dead = await listDeadJobs(project, queryNumber(request, 'limit', limits), { ...uploads, deadJobs })
     uncached(response).json({ jobs: dead.map(describeDead) })
   })

@@ -44,9 +44,14 @@ export async function readUploadForm<T>(
       else if (fields.has(name) || isNameCut || isValueCut) breakOff(noForm('A field comes twice, or is too long.'))
       else fields.set(name, value)
     })
-    parser.on('file', (_name, file, filename: string | undefined, _encoding, contentType) => {
+    parser.on('filesLimit', () => breakOff(noForm('Expected one file, got several; send each in a form of its own.')))
+    parser.on('file', (name, file, filename: string | undefined, _encoding, contentType) => {
       // The parser tells the file of its end, too, and that before anybody may be reading it.
       file.on('error', breakOff)
+      if (name !== 'file') {
+        breakOff(noForm(`Expected a file in the field "file", got one in ${JSON.stringify(name)}.`))
+        return void file.resume()
+      }
       // A reader that stops has a reason of its own, which a destroyed file would drown.
       taken = take(fields, untilWhole(file.iterator({ destroyOnReturn: false }), whole.promise), ended, {
         filename: filename ?? 'image',
@@ -81,10 +86,15 @@ function openParser(headers: IncomingHttpHeaders) {
   const type = headers['content-type'] ?? ''
   if (!type.startsWith('multipart/form-data')) throw noForm(`Expected multipart/form-data, got ${type || 'no type'}.`)
   try {
-    return new Busboy({ headers: { ...headers, 'content-type': type }, limits, isPartAFile: (name) => name === 'file' })
+    return new Busboy({ headers: { ...headers, 'content-type': type }, limits, isPartAFile })
   } catch (cause) {
     throw noForm('The form cannot be read.', cause)
   }
+}
+
+/** A script's Blob of text has a file name, too, and is a field like any other. */
+function isPartAFile(name: string | undefined, contentType = '', filename?: string): boolean {
+  return name === 'file' || (filename !== undefined && !/^(text\/plain|application\/json)\b/i.test(contentType))
 }
 
 function noForm(detail: string, cause?: unknown): AppError {

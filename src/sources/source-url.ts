@@ -16,7 +16,10 @@ export function assertFetchable(url: URL, ownHosts: OwnHosts): void {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') refuse('its scheme is neither http nor https')
   if (url.username !== '' || url.password !== '') refuse('it holds credentials')
   const name = hostNameOf(url)
-  if (ownHosts.has(name) || ownHosts.has(`${name}:${portOf(url)}`)) throw new AppError('source_loop')
+  if (ownHosts.has(name) || ownHosts.has(`${name}:${portOf(url)}`))
+    throw new AppError('source_loop', {
+      detail: 'The host of the original is this very server; give the URL of the original itself.',
+    })
 }
 
 /** What holds for URLs that the operator did not write: clients' and those in redirects. */

@@ -7,6 +7,7 @@ import { rejectUpload } from './end-upload.ts'
 import { partCount } from './presign-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { assertFacts, rulesOfRecord } from './upload-policy.ts'
+import { expiredUpload } from './upload-state.ts'
 
 export const processKind = 'process-upload'
 
@@ -60,7 +61,7 @@ export function isVerdict(code: ErrorCode): boolean {
 async function alreadyConfirmed(upload: UploadRecord, deps: UploadDeps): Promise<UploadRecord> {
   switch (upload.state) {
     case 'expired':
-      throw new AppError('expired')
+      throw expiredUpload()
     case 'deleted':
       throw new AppError('not_found', { detail: 'There is no such upload.' })
     case 'rejected':
@@ -103,7 +104,7 @@ async function assembleParts(upload: UploadRecord, deps: UploadDeps, signal: Abo
 
 function notUploaded(upload: UploadRecord, deps: UploadDeps, detail = 'Nothing has been uploaded yet.'): AppError {
   // The state follows after the grace: bytes that were on their way in time may still come to be there.
-  return upload.expiresAtMs <= deps.now() ? new AppError('expired') : new AppError('not_uploaded', { detail })
+  return upload.expiresAtMs <= deps.now() ? expiredUpload() : new AppError('not_uploaded', { detail })
 }
 
 function assertSize(upload: UploadRecord, byteLength: number): void {

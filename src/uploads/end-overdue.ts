@@ -1,8 +1,9 @@
 import type { UploadRecord } from '../db/records.ts'
-import { AppError, toAppError } from '../errors.ts'
+import { toAppError } from '../errors.ts'
 import { confirmUpload, isVerdict } from './confirm-upload.ts'
 import { endUpload } from './end-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
+import { expiredUpload } from './upload-state.ts'
 
 /**
  * An upload whose permission has ended without a word from its client: confirmed when the bytes came, rejected when they are wrong, ended
@@ -22,8 +23,7 @@ export async function endOverdue(
     // Somebody else has ended it.
     if (code === 'not_found') return 'left'
     if (code !== 'not_uploaded' && code !== 'expired') throw thrown
-    const isEnded =
-      isOver(upload, deps) && (await endUpload(upload, ['pending'], 'expired', new AppError('expired'), deps))
+    const isEnded = isOver(upload, deps) && (await endUpload(upload, ['pending'], 'expired', expiredUpload(), deps))
     return isEnded ? 'expired' : 'left'
   }
 }

@@ -13,7 +13,8 @@ export async function openToken(
   deps: { readonly tokens: ImageTokens; readonly shares: Pick<ShareStore, 'find' | 'use'>; readonly now: () => number },
 ): Promise<OriginalGrant> {
   const verdict = await deps.tokens.verify(token)
-  if (verdict.kind === 'expired') throw new AppError('signature_expired')
+  if (verdict.kind === 'expired')
+    throw new AppError('signature_expired', { detail: 'Whoever gave you this URL can make a new one.' })
   if (verdict.kind === 'invalid' || verdict.grant.imageId !== asked.imageId) throw new AppError('signature_invalid')
   const { expiresAtSeconds, shareId, version } = verdict.grant
   // What was shown is what the token was given for: an older version may be what its owner wanted to be rid of.

@@ -10,6 +10,7 @@ import type { SignedRequest } from './targets/upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { UploadIntent } from './upload-intent.ts'
 import { assertIntent, type UploadRules } from './upload-policy.ts'
+import { expiredUpload } from './upload-state.ts'
 
 /** How the bytes are to be sent. */
 export type UploadPermission =

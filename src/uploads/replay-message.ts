@@ -25,15 +25,14 @@ export function describeMessage(message: OutboxRecord): MessageDocument {
   }
 }
 
-/** Sends a dead or delivered message of this project again, under its old id. Throws `not_found`, `wrong_state`. */
+/** Sends a message of this project now, under its old id: again, or before its next attempt is due. Throws `not_found`. */
 export async function replayMessage(
   project: string,
   id: string,
   { outbox, now }: { readonly outbox: OutboxStore; readonly now: () => number },
 ): Promise<OutboxRecord> {
   const message = isId('msg', id) ? await outbox.find(id) : undefined
-  if (message?.project !== project) throw new AppError('not_found', { detail: 'There is no such message.' })
-  if (!(await outbox.replay(id, now())))
-    throw new AppError('wrong_state', { detail: 'The message is waiting to be delivered already.' })
+  const isReplayed = message?.project === project && (await outbox.replay(id, now()))
+  if (!isReplayed) throw new AppError('not_found', { detail: 'There is no such message.' })
   return (await outbox.find(id)) ?? message
 }

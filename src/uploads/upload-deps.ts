@@ -37,6 +37,8 @@ export type UploadDeps = {
   readonly moderate: (subject: ModerationSubject, signal: AbortSignal) => Promise<Verdict>
   readonly changes: UploadChanges
   readonly urls: ImageUrls
+  /** Scheme and host as clients see them; known once the server listens. */
+  readonly origin: () => string
   readonly log: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, unknown>>) => void
   readonly count: (event: string) => void
   readonly now: () => number

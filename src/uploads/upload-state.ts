@@ -1,4 +1,5 @@
 import type { UploadState } from '../db/records.ts'
+import { AppError } from '../errors.ts'
 
 /** What may follow what. State changes are compare-and-set against this table. */
 export const nextStates: Readonly<Record<UploadState, readonly UploadState[]>> = {
@@ -21,4 +22,8 @@ export function statesBefore(to: UploadState): readonly UploadState[] {
 /** Nothing more happens by itself. */
 export function isSettled(state: UploadState): boolean {
   return !['pending', 'uploaded', 'processing'].includes(state)
+}
+
+export function expiredUpload(): AppError {
+  return new AppError('expired', { detail: 'The time for this upload is over; POST /v1/uploads begins a new one.' })
 }

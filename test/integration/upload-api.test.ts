@@ -85,7 +85,7 @@ describe('images', () => {
     expect(await listed('state=pending')).toEqual([image.id])
   })
 
-  test.each(['limit=0', 'limit=101', 'limit=two', 'state=gone', 'cursor=x', 'kind=a&kind=b'])(
+  test.each(['limit=0', 'limit=101', 'limit=two', 'state=gone', 'cursor=x', 'kind=a&kind=b', 'foo=1'])(
     'no list of %s',
     async (query) => {
       const answer = await server.admin.get(`/v1/images?${query}`)

@@ -57,6 +57,14 @@ afterAll(async () => {
 })
 
 /** Somebody who has nothing yet, so that what is left over shows. */
+const photoName = 'photo.jpg'
+/** A form as scripts in pages send it. */
+async function postAs(user: Api, form: FormData) {
+  const headers = { authorization: user.authorization }
+  const response = await fetch(`${server.origin}/v1/images`, { method: 'POST', body: form, headers })
+  return { status: response.status, problem: (await response.json()) as { code?: string; detail?: string } }
+}
+
 const somebody = (claims: Record<string, unknown> = {}) => server.user(`owner-${(owners += 1)}`, claims)
 const usageOf = async (user: Api) => (await user.get('/v1/usage')).json
 const nothing = { storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 }
@@ -210,6 +218,60 @@ describe('refused once the bytes are there', () => {
     expect(await usageOf(user)).toMatchObject(nothing)
   })
 
+  test.each([
+    ['a file under another name', [['image', photoName]], /field "file", got one in "image"/],
+    [
+      'a file under another name beside the right one',
+      [
+        ['image', photoName],
+        ['file', photoName],
+      ],
+      /got one in "image"/,
+    ],
+    [
+      'two files',
+      [
+        ['file', photoName],
+        ['file', photoName],
+      ],
+      /one file, got several/,
+    ],
+    [
+      'a field behind the file',
+      [
+        ['file', photoName],
+        ['kind', undefined],
+      ],
+      /Fields come before the file; "kind"/,
+    ],
+    ['no file', [['kind', undefined]], /file in the field "file"/],
+  ] as const)('a form with %s', async (_what, parts, detail) => {
+    const user = await somebody()
+    const form = new FormData()
+    for (const [name, filename] of parts) {
+      if (filename === undefined) form.append(name, 'avatar')
+      else form.append(name, new Blob([photo], { type: 'image/jpeg' }), filename)
+    }
+    const answer = await postAs(user, form)
+    expect([answer.status, answer.problem.code]).toEqual([400, 'bad_request'])
+    expect(answer.problem.detail).toMatch(detail)
+    expect(await usageOf(user)).toMatchObject(nothing)
+  })
+
+  test('a form whose metadata is a Blob of JSON', async () => {
+    const form = new FormData()
+    form.append('metadata', new Blob(['{"alt":"A lake"}'], { type: 'application/json' }))
+    form.append('file', new Blob([photo], { type: 'image/jpeg' }), photoName)
+    const { status } = await postAs(await somebody(), form)
+    expect(status).toBe(202)
+  })
+
+  test('the picture itself as the body is told of the form', async () => {
+    const answer = await server.admin.post('/v1/images', photo, { 'Content-Type': 'image/jpeg' })
+    expectProblem(answer, 400, 'bad_request')
+    expect(answer.json['detail']).toMatch(/multipart\/form-data.*"file".*image\/jpeg/)
+  })
+
   test('a form with a file of a type that is not allowed, before it is read', async () => {
     expectProblem(await server.admin.form({}, photo, { type: 'image/svg+xml' }), 415, 'type_not_allowed')
     expectProblem(await server.admin.form({}, photo, { type: 'text/plain' }), 415, 'type_not_allowed')
@@ -252,8 +314,27 @@ describe('refused once the bytes are there', () => {
     expect((await sized(Buffer.concat([photo, Buffer.alloc(1)]))).status).toBe(413)
     expect((await send(upload, photo, { headers: { 'content-type': 'text/html' } })).status).toBe(422)
     expect((await send(upload, photo)).status).toBe(200)
-    expect((await send(upload, photo)).status).toBe(412)
+    const again = await send(upload, photo)
+    expect([again.status, again.text]).toEqual([412, expect.stringContaining('Confirm the upload')])
   })
+})
+
+test('at the store every refusal says where to get another permission', async () => {
+  const { upload } = await server.admin.presign(photo, { size: undefined })
+  const form = new FormData()
+  form.append('file', new Blob([photo]), photoName)
+  for (const [name, value] of Object.entries(upload.fields ?? {})) form.append(name, value)
+  const fileFirst = await fetch(upload.url, { method: 'POST', body: form })
+  // Which of the two is noticed first depends on how the body is cut on its way.
+  expect([400, 403]).toContain(fileFirst.status)
+  expect(await fileFirst.json()).toMatchObject({
+    detail: expect.stringContaining('Fields come before the file') as string,
+  })
+  const put = (await server.admin.presign(photo)).upload
+  for (const url of [put.url.replace(/\?.*/, ''), put.url.replace(/sig=..../, 'sig=abcd')]) {
+    const { status, text } = await send(put, photo, { url })
+    expect([status, text]).toEqual([403, expect.stringContaining('POST /v1/uploads answered')])
+  }
 })
 
 describe('confirmed too early or too late', () => {
@@ -271,7 +352,9 @@ describe('confirmed too early or too late', () => {
     const user = await somebody()
     const { id, image } = await user.presign(photo)
     await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
-    expectProblem(await user.confirm(id), 410, 'expired')
+    const late = await user.confirm(id)
+    expectProblem(late, 410, 'expired')
+    expect(late.json['detail']).toContain('POST /v1/uploads')
     expect((await user.get(`/v1/uploads/${id}`)).json['state']).toBe('pending')
     await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 61_000, id)
     await until(async () => (await user.get(`/v1/uploads/${id}`)).json['state'] === 'expired', 'the sweeper')

@@ -180,6 +180,19 @@ test('after the last attempt it is dead, and replayed by hand', async () => {
   await until(() => receiver.received.length === attempts + 2, 'another delivery')
 })
 
+test('one that waits for its next attempt is sent at once when it is replayed', async () => {
+  const receiver = await startReceiver(() => ({ status: 500 }))
+  const server = await start(receiver.url)
+  await server.admin.upload(photo)
+  await until(async () => (await messagesOf(server))[0]?.lastError !== undefined, 'the first attempt')
+  const [waiting] = await messagesOf(server, 'waiting')
+  await server.sql('UPDATE outbox SET next_attempt_at_ms = ?', Date.now() + 3_600_000)
+  receiver.decide(ok)
+  expect((await server.admin.post(`/v1/messages/${String(waiting?.id)}/replay`)).status).toBe(202)
+  await until(async () => (await messagesOf(server, 'delivered')).length === 1, 'the delivery')
+  expect(receiver.received.map(({ id }) => id)).toEqual([waiting?.id, waiting?.id])
+})
+
 test('410 Gone ends it at once', async () => {
   const receiver = await startReceiver(() => ({ status: 410 }))
   const server = await start(receiver.url)

@@ -15,6 +15,7 @@ export function depsForDoctor(
     moderate: notHere,
     changes: createUploadChanges(),
     urls: { ofVersion: (image) => image.id, ofNewest: (id) => id },
+    origin: () => '',
     count: () => undefined,
   }
 }

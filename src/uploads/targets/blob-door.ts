@@ -45,7 +45,7 @@ export function createBlobDoor(deps: BlobDoorDeps): BlobDoor {
       const permission = readPermission(shown, secret, now())
       if (!isBlobKey(permission.key)) throw new AppError('signature_invalid')
       const isThere = permission.part === undefined && (await statBlob(folder, permission.key)) !== undefined
-      if (isThere) throw new AppError('already_uploaded')
+      if (isThere) throw alreadyUploaded()
       return permission
     },
     async receive(permission, bytes, signal) {
@@ -55,13 +55,19 @@ export function createBlobDoor(deps: BlobDoorDeps): BlobDoor {
         const received = await receiveFile(await temporary.next(), bytes, bounds)
         await assertAsPermitted(received, permission)
         if (part) await parts.keep({ key, ...part }, received)
-        else if (!(await linkDurably(received.file, blobFile(folder, key).file))) throw new AppError('already_uploaded')
+        else if (!(await linkDurably(received.file, blobFile(folder, key).file))) throw alreadyUploaded()
         return { etag: `"${received.sha256}"` }
       } catch (error) {
         throw targetFailure(error, signal)
       }
     },
   }
+}
+
+function alreadyUploaded(): AppError {
+  return new AppError('already_uploaded', {
+    detail: 'Confirm the upload; for other bytes POST /v1/uploads begins a new one.',
+  })
 }
 
 async function assertAsPermitted(received: ReceivedFile, permission: BlobPermission): Promise<void> {
@@ -78,5 +84,9 @@ function faultOf(received: ReceivedFile, permission: BlobPermission): AppError |
     })
   }
   const isOther = permission.sha256 !== undefined && permission.sha256.toLowerCase() !== received.sha256
-  return isOther ? new AppError('checksum_mismatch') : undefined
+  return isOther
+    ? new AppError('checksum_mismatch', {
+        detail: `Declared as ${permission.sha256}; the bytes have ${received.sha256}.`,
+      })
+    : undefined
 }

@@ -31,14 +31,22 @@ export function readPermission(
   nowMs: number,
 ): BlobPermission {
   const { sig, ...conditions } = Object.fromEntries(shown.fields)
-  if (sig === undefined) throw new AppError('signature_required')
+  if (sig === undefined) throw new AppError('signature_required', { detail: missingSignature[shown.method] })
   const permission = parsePermission(shown, conditions)
   if (permission === undefined || !isSame(signatureOf(secret, permission), sig)) {
-    throw new AppError('signature_invalid')
+    throw new AppError('signature_invalid', { detail: 'Send what POST /v1/uploads answered exactly as it came.' })
   }
-  if (permission.expiresAtSeconds * 1000 <= nowMs) throw new AppError('signature_expired')
+  if (permission.expiresAtSeconds * 1000 <= nowMs)
+    throw new AppError('signature_expired', {
+      detail: 'The permission to upload has ended; POST /v1/uploads gives a new one.',
+    })
   return permission
 }
+
+const missingSignature = {
+  PUT: 'Expected the whole URL that POST /v1/uploads answered, with its query.',
+  POST: 'Fields come before the file: expected all that POST /v1/uploads answered, key and sig among them.',
+} as const
 
 function conditionsOf({ byteLength, contentType, sha256, expiresAtSeconds, part }: BlobPermission) {
   return {

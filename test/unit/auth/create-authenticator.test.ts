@@ -71,6 +71,16 @@ describe('keys of the settings', () => {
 })
 
 describe('keys of the database', () => {
+  test('that were cut or mistyped are called that', async () => {
+    const { ask } = setUp()
+    for (const bearer of ['hk_wrong', 'hk_', 'hk_ABC']) {
+      await expect(ask(bearer)).rejects.toMatchObject({
+        detail: expect.stringContaining('not a whole API key') as string,
+      })
+    }
+    await expect(ask('no key at all')).rejects.toMatchObject({ detail: expect.stringContaining('no kind') as string })
+  })
+
   test('have 256 random bits behind a prefix that can be searched for', () => {
     const secret = newApiKeySecret()
     expect(isApiKeySecret(secret)).toBe(true)

@@ -95,6 +95,12 @@ describe('by a shared secret', () => {
     await expect(sign(claims, header).then((jwt) => ask(jwt))).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 
+  test('says which claim is missing, and what it should be', async () => {
+    const refusal = (claims: Claims) => expect(sign(claims).then((jwt) => ask(jwt))).rejects
+    await refusal(without('exp')).toMatchObject({ detail: expect.stringMatching(/exp must be a number/) as string })
+    await refusal(without('sub')).toMatchObject({ detail: expect.stringMatching(/sub must be a text/) as string })
+  })
+
   test('refused: signed with another secret, altered, cut, without a signature', async () => {
     const good = await sign(goodClaims)
     const [head = '', , tail = ''] = good.split('.')
