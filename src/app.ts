@@ -17,6 +17,7 @@ import { closeServer, listen, originOf, trackConnections } from './http/listen.t
 import { createHealthRoutes, createMetricsRoutes } from './http/operations-routes.ts'
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordApiAnswer, recordHot } from './http/record-answer.ts'
+import { closeParts } from './lib/close-parts.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
@@ -47,6 +48,10 @@ export type AppOptions = {
 // Fetching takes longer than any disk, so a slow read is worth waiting for; writing may lag behind by a few large originals.
 const originalReadTimeoutMs = 5000
 const maxPendingOriginalBytes = 128 * 1024 * 1024
+
+// Beyond the time that is given to what runs: in all less than the 5 s that Kubernetes leaves by default.
+const closingRoomMs = 2000
+const metricsTimeoutMs = 200
 
 /** What an operator should look at; the rest is only counted. */
 const loudSourceEvents: ReadonlySet<SourceEvent> = new Set<SourceEvent>([
@@ -138,6 +143,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
             closing: shutdown.signal,
             onAnswered: (answered) => recordApiAnswer(answered, logger, metrics),
             onError: (error) => logger.error('key_use_not_noted', { error: String(error) }),
+            onOriginRefused: (refused) =>
+              logger.warn('api_origin_refused', { origin: refused, setting: 'HALFTONE_API_ORIGINS' }),
           })
         : []),
     ],
@@ -163,17 +170,25 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const connections = trackConnections(server)
   const metricsConnections = trackConnections(metricsServer)
 
-  async function closeParts(): Promise<void> {
+  async function closeAll(): Promise<void> {
     logger.info('closing')
     shutdown.abort()
-    await closeServer(server, config.server.shutdownTimeoutMs, connections)
-    await writing?.close()
-    await rendererPool.close()
-    await caches.resultCache.close()
-    await sources.close()
-    await caches.originals.close()
-    // Last, so that the end can still be watched.
-    await closeServer(metricsServer, config.server.shutdownTimeoutMs, metricsConnections)
+    const { shutdownTimeoutMs } = config.server
+    const { resultCache, originals } = caches
+    const stages = [
+      // What answers and what works by itself have the same time.
+      { requests: () => closeServer(server, shutdownTimeoutMs, connections), work: () => writing?.drain() },
+      { uploads: () => writing?.close(), renderers: () => rendererPool.close() },
+      { results: () => resultCache.close() },
+      { sources: () => sources.close() },
+      { originals: () => originals.close() },
+      // Last, so that the end can still be watched.
+      { metrics: () => closeServer(metricsServer, metricsTimeoutMs, metricsConnections) },
+    ]
+    await closeParts(stages, {
+      withinMs: shutdownTimeoutMs + closingRoomMs,
+      onFailed: (part, error) => logger.error('close_failed', { part, error: String(error) }),
+    })
     logger.info('closed')
     logger.flush()
   }
@@ -190,11 +205,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         return origin
       } catch (error) {
         // Nobody will close an app that never ran, and its renderers would keep the process alive.
-        await (closing ??= closeParts())
+        await (closing ??= closeAll())
         throw error
       }
     },
-    close: () => (closing ??= closeParts()),
+    close: () => (closing ??= closeAll()),
     firstKey: writing?.firstKey,
   }
 }

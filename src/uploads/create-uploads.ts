@@ -23,6 +23,9 @@ export type Uploads = {
   readonly source: { readonly source: Source; readonly config: UploadSourceConfig }
   /** Begins to process and to sweep. */
   start(): void
+  /** Ends what runs by itself; requests are still answered. */
+  drain(): Promise<void>
+  /** After that, what both stand on. */
   close(): Promise<void>
 }
 
@@ -63,13 +66,15 @@ export function createUploads(
       queue.work({ [processKind]: (job, signal) => processUpload(job, deps, signal) })
       sweeper.start()
     },
-    async close() {
-      await sweeper.close()
-      await queue.close()
-      await target.close()
-      await stores.close()
-    },
+    drain: () => allOf([sweeper.close(), queue.close()]),
+    close: () => allOf([target.close(), stores.close()]),
   }
+}
+
+/** One that fails is told when all have ended. */
+async function allOf(parts: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(parts)
+  await Promise.all(parts)
 }
 
 const uploadsName = 'uploads'

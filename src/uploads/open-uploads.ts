@@ -97,10 +97,12 @@ export async function openUploads(
       uploads.start()
       deliverer.start()
     },
+    /** What runs by itself; `close` is what that stands on. */
+    async drain() {
+      await Promise.all([deliverer.close(), uploads.drain()])
+    },
     async close() {
-      await deliverer.close()
-      await uploads.close()
-      await Promise.all([clients.guarded, clients.webhooks, clients.operators].map((client) => client.close()))
+      await Promise.all([uploads, clients.guarded, clients.webhooks, clients.operators].map((part) => part.close()))
     },
   }
 }

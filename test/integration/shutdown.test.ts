@@ -8,6 +8,8 @@ import { expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone } from '../helpers/start-halftone.ts'
+import { apiAs } from '../helpers/upload-api.ts'
+import { startWebhookReceiver, webhookSecret } from '../helpers/webhook-receiver.ts'
 
 test('connections that never said anything do not hold up the end', async () => {
   const halftone = await startHalftone({
@@ -91,4 +93,31 @@ test('who waits for an upload, or follows it, is answered at once when the end c
   expect(performance.now() - startedMs).toBeLessThan(10_000)
   expect(await (await waiting).json()).toMatchObject({ id, state: 'pending' })
   expect(await following.text()).toContain('event: pending')
+})
+
+test('a request, a webhook and what else runs share one deadline', async () => {
+  const key = 'key-of-at-least-sixteen'
+  const receiver = await startWebhookReceiver(() => 'never')
+  const halftone = await startHalftone({
+    HALFTONE_API_KEYS: `shop:${key}`,
+    HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '3',
+    HALFTONE_WEBHOOK_URL: receiver.url,
+    HALFTONE_WEBHOOK_SECRET: webhookSecret,
+    HALFTONE_ALLOW_ADDRESSES: '127.0.0.0/8',
+  })
+  await apiAs(halftone.origin, key).upload(await drawGradientJpeg(100, 80))
+  await expect.poll(() => receiver.received.length).toBe(1)
+  // Never complete: it is cut when the time is over, and so is the attempt, not one after the other.
+  const socket = connect(Number(new URL(halftone.origin).port), '127.0.0.1').on('error', () => {})
+  socket.write('POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n')
+  socket.write(`Authorization: Bearer ${key}\r\nContent-Type: application/json\r\n\r\n{`)
+  await sleep(200)
+  const startedMs = performance.now()
+  await halftone.stop()
+  const tookMs = performance.now() - startedMs
+  socket.destroy()
+  await receiver.close()
+  expect(tookMs).toBeGreaterThan(2500)
+  expect(tookMs).toBeLessThan(5500)
+  expect(halftone.logLines.filter(({ event }) => event === 'close_failed')).toEqual([])
 })
