@@ -78,13 +78,15 @@ function isPage(target: string): boolean {
 }
 
 function answerPage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): void {
-  if (!takesUploads(request.url ?? '/')) endSlowBody(request, deps.server.requestTimeoutMs)
+  if (!takesFile(request)) endSlowBody(request, deps.server.requestTimeoutMs)
   deps.pages(request, response)
 }
 
-/** Where bodies are files, which take as long as they take. */
-function takesUploads(target: string): boolean {
-  return target.startsWith('/v1/blobs') || target.startsWith('/v1/images')
+/** Where the body is a file, which takes as long as it takes. */
+function takesFile({ url = '/', method, headers }: IncomingMessage): boolean {
+  if (url.startsWith('/v1/blobs')) return method === 'PUT' || method === 'POST'
+  const isForm = headers['content-type']?.toLowerCase().startsWith('multipart/form-data') === true
+  return method === 'POST' && url.startsWith('/v1/images') && isForm
 }
 
 /** A body that is small anyway is here in time, or nobody waits for it. */
@@ -171,7 +173,9 @@ function splitAbsoluteForm(target: string, host: string | undefined): { target: 
 function refusalOf({ method = 'GET', headers }: IncomingMessage, via: string): AppError | undefined {
   if (method !== 'GET' && method !== 'HEAD')
     return new AppError('method_not_allowed', { detail: `Expected GET or HEAD, got ${method}.` })
-  return headers.via?.includes(via) === true ? new AppError('source_loop') : undefined
+  return headers.via?.includes(via) === true
+    ? new AppError('source_loop', { detail: 'An original of this server leads back to it.' })
+    : undefined
 }
 
 function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer {

@@ -74,6 +74,35 @@ describe('what comes in raw', () => {
   })
 })
 
+test.each([
+  ['POST', '/v1/images', 'application/json', true],
+  ['PATCH', '/v1/images/img_x', 'application/json', true],
+  ['POST', '/v1/images/img_x/shares', 'application/json', true],
+  ['PUT', '/v1/images', 'multipart/form-data; boundary=b', true],
+  ['POST', '/v1/images', 'multipart/form-data; boundary=b', false],
+])('a body that drips: %s %s of %s is cut at the request timeout: %s', async (method, path, type, isCut) => {
+  const key = 'key-of-at-least-sixteen'
+  const uploads = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_API_KEYS: `shop:${key}`,
+    HALFTONE_REQUEST_TIMEOUT_SECONDS: '1',
+    HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '0',
+  })
+  const socket = connect({ port: Number(new URL(uploads.origin).port), host: '127.0.0.1' }).on('error', () => {})
+  const gone = new Promise<boolean>((resolve) => socket.resume().once('close', () => resolve(true)))
+  const start = type.startsWith('multipart')
+    ? '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    : '{"filename":"'
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Length: 9000\r\n`)
+  socket.write(`Content-Type: ${type}\r\n\r\n${start}`)
+  const drip = setInterval(() => socket.writable && socket.write('a'), 100)
+  const isGone = await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 3000, false))])
+  clearInterval(drip)
+  socket.destroy()
+  await uploads.stop()
+  expect(isGone).toBe(isCut)
+})
+
 test.each(['the long way', 'the hot lane'])('a client that stops reading is cut off (%s)', async (way) => {
   // Larger than what the kernel takes for a client that reads nothing.
   const pixels = randomBytes(3000 * 2600 * 3)
