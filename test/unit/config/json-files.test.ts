@@ -216,6 +216,18 @@ describe('HALFTONE_SOURCES_FILE', () => {
     expect(sources[1]).toMatchObject({ breaker: { failuresToOpen: 5, openMs: 10_000 }, fetches: 8 })
   })
 
+  test.each([
+    ['sources.example.json', 'docs/sources.md'],
+    ['projects.example.json', 'docs/configuration.md'],
+  ])('the variables that %s reads are told in %s', async (example, document) => {
+    const [json, told] = await Promise.all(
+      [`config/${example}`, document].map((path) => readFile(join(import.meta.dirname, '../../..', path), 'utf8')),
+    )
+    const names = [...(json ?? '').matchAll(/"env": "(\w+)"/g)].map((match) => String(match[1]))
+    expect(names.length).toBeGreaterThan(0)
+    for (const name of names) expect(told).toContain(name)
+  })
+
   const http = { name: 'a', kind: 'http', url: 'https://host.example' }
   const s3 = { name: 'a', kind: 's3', bucket: 'b-1' }
   test.each<[string, unknown, string[]]>([
