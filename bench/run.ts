@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import type { Bench, Scenario } from './bench.ts'
 import { drawCharts } from './charts.ts'
 import { preparePictures } from './harness/pictures.ts'
@@ -29,7 +29,12 @@ type Options = {
 
 const program = new Command('bench')
   .description('Measures Halftone beside its yardsticks and peers. bench/README.md says how to read the figures.')
-  .argument('[scenarios...]', `which to run: ${scenarios.map(({ name }) => name).join(', ')}; all when left out`)
+  .argument(
+    '[scenarios...]',
+    `which to run: ${scenarios.map(({ name }) => name).join(', ')}; all when left out`,
+    // Commander asks for each, with those before it.
+    (name, all: readonly string[] | undefined) => [...(all ?? []), knownScenario(name)],
+  )
   .option('--quick', 'about a minute: the cheap scenarios, one round each')
   .option('--rounds <n>', 'rounds of everything', '3')
   .option('--seconds <n>', 'length of one measurement of hits', '3')
@@ -59,9 +64,12 @@ program.action(async (names: string[], options: Options) => {
   if (options.strict && changes.some((change) => change.startsWith('worse'))) process.exitCode = 1
 })
 
+function knownScenario(name: string): string {
+  if (scenarios.some((scenario) => scenario.name === name)) return name
+  throw new InvalidArgumentError(`expected ${scenarios.map((scenario) => scenario.name).join(', ')}.`)
+}
+
 function choose(names: readonly string[], { quick }: Options): readonly Scenario[] {
-  const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name))
-  if (unknown.length > 0) throw new Error(`no such scenario: ${unknown.join(', ')}`)
   if (names.length > 0) return scenarios.filter(({ name }) => names.includes(name))
   return quick ? scenarios.filter(({ cheap }) => cheap) : scenarios
 }

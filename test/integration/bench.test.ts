@@ -34,6 +34,16 @@ test.runIf(process.platform === 'linux')(
   },
 )
 
+test('a scenario that does not exist is told those that do, without a stack trace', async () => {
+  const ran = promisify(execFile)(process.execPath, ['bench/run.ts', '--quick', 'nope'], { cwd: projectRoot })
+  const { stderr } = await ran.then(
+    () => ({ stderr: 'it ran' }),
+    (error: unknown) => error as { stderr: string },
+  )
+  expect(stderr).toMatch(/'nope' is invalid.*expected .*thundering-herd/)
+  expect(stderr).not.toMatch(/\n\s+at /)
+})
+
 const reportOf = (rounds: readonly number[]): Report => ({
   at: '2026-01-01T00:00:00.000Z',
   machine: {},
