@@ -84,8 +84,6 @@ function installPackages(node) {
   say(withDev ? 'installing packages, tools for tests included' : 'installing packages')
   npm(node, ['ci', '--no-fund', '--no-audit', ...(withDev ? [] : ['--omit=dev'])], root)
   writeFileSync(stampFile, `${lockHash} ${withDev ? 'all' : 'production'}`)
-  if (withDev && existsSync(join(root, '.git')))
-    spawnSync('git', ['config', 'core.hooksPath', 'scripts/git-hooks'], { cwd: root })
 }
 
 /** Runs npm under the given Node, so that it resolves engines and builds for that one. Output is shown only on failure. */
