@@ -10,7 +10,7 @@ export type HalftoneOptions = {
 }
 
 /** Those of `scripts/launch.mjs`, as are the two variables below that are no settings. */
-const launchFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2']
+const launchFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', '--heap-growing-percent=15']
 
 /** `halftone serve` from the sources of a clone, as `npm start` runs it. Quiet unless `HALFTONE_LOG_LEVEL` is among the settings. */
 export async function startHalftone(options: HalftoneOptions): Promise<Running> {
