@@ -34,7 +34,9 @@ export function problemAnswer(error: AppError, context: ProblemContext): ImageAn
       ['Cache-Control', errorCacheControl(error, context)],
       ...(error.retryable ? ([['Retry-After', String(retryAfterSeconds(error, context))]] as const) : []),
       ...(error.code === 'range_not_satisfiable' ? ([['Content-Range', `bytes */${byteLength}`]] as const) : []),
-      ...(error.code === 'method_not_allowed' ? ([['Allow', 'GET, HEAD']] as const) : []),
+      ...(error.code === 'method_not_allowed'
+        ? ([['Allow', String(error.details['allow'] ?? 'GET, HEAD')]] as const)
+        : []),
       ...varyHeader(context.negotiated),
       ['X-Error', error.code],
       ['Cache-Status', `halftone; detail=${error.code}`],

@@ -36,6 +36,7 @@ export function createApi(deps: {
   readonly closing: AbortSignal
   readonly onAnswered: (answered: ApiAnswered) => void
   readonly onError: (error: unknown) => void
+  readonly onOriginRefused: (origin: string) => void
 }): readonly Router[] {
   const { auth, uploads, secretOf, door, fetchOriginal, requestTimeoutMs, closing, onAnswered, onError } = deps
   const { stores, config, now } = uploads.deps
@@ -57,7 +58,7 @@ export function createApi(deps: {
       uploadTokens.mint({ uploadId: id, project, owner, expiresAtMs: expiresAtMs + config.graceSeconds * 1000 }),
   }
   const gate = createApiGate({
-    ...{ auth, authenticator },
+    ...{ auth, authenticator, onOriginRefused: deps.onOriginRefused },
     secret: secretOf('anonymous-owners'),
     timeoutMs: authenticateTimeoutMs,
     uploads: config,

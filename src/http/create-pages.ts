@@ -3,6 +3,7 @@ import type { DeliveryConfig } from '../config/config.ts'
 import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { allowedMethods } from './allowed-methods.ts'
 import { challenge } from './middleware/authenticate.ts'
 import { requestIdOf } from './request-id.ts'
 import { sendImage } from './send-image.ts'
@@ -22,8 +23,14 @@ export function createPages(
   pages.set('etag', 'strong')
   pages.set('trust proxy', [...(deps.trustedProxies ?? [])])
   for (const router of routes) pages.use(router)
-  pages.use(() => {
-    throw new AppError('not_found', { detail: 'There is no page at this path.' })
+  pages.use((request) => {
+    const methods = allowedMethods(routes, request.path)
+    if (methods.length === 0) throw new AppError('not_found', { detail: 'There is no page at this path.' })
+    const allow = methods.join(', ')
+    throw new AppError('method_not_allowed', {
+      detail: `Expected ${allow}, got ${request.method}.`,
+      details: { allow },
+    })
   })
   pages.use(challenge)
   pages.use((thrown: unknown, request: Request, response: Response, _next: NextFunction) => {

@@ -175,12 +175,34 @@ test('nothing of the API may be kept by caches, and only listed origins may read
 test('routes that are not there', async () => {
   const missing: Answer[] = [
     await server.admin.get('/v1/'),
-    await server.admin.get('/v1/uploads'),
     await server.admin.post('/v1/images/x/y', {}),
     await server.admin.get(`/v1/images/${'a'.repeat(500)}`),
     await server.admin.get('/v1/images/%2e%2e%2fusage'),
   ]
   for (const answer of missing) expect(answer).toMatchObject({ status: 404, json: { code: 'not_found' } })
+  for (const answer of missing) expect(answer.json['title']).not.toMatch(/image/)
+})
+
+test.each([
+  ['PUT', '/v1/images', 'GET, HEAD, POST'],
+  ['GET', '/v1/uploads', 'POST'],
+  ['DELETE', '/v1/uploads/upl_1/confirm', 'POST'],
+  ['POST', '/v1/images/img_1', 'GET, HEAD, PATCH, DELETE'],
+] as const)('%s %s is told what there is', async (method, path, allow) => {
+  const answer = await server.admin.call(method, path)
+  expect(answer).toMatchObject({ status: 405, json: { code: 'method_not_allowed' }, headers: { allow } })
+  expect(answer.json['detail']).toContain(method)
+})
+
+test('a page of another origin is told the setting that it is missing from, and the log tells it once', async () => {
+  const asked = { Origin: 'https://new.example', 'Access-Control-Request-Method': 'POST' }
+  const preflight = () => fetch(`${server.origin}/v1/uploads`, { method: 'OPTIONS', headers: asked })
+  const answers = [await preflight(), await preflight()]
+  const problem = (await answers[0]?.json()) as { code: string; detail: string }
+  expect([answers[0]?.status, problem.code]).toEqual([403, 'origin_refused'])
+  expect(problem.detail).toMatch(/HALFTONE_API_ORIGINS.*https:\/\/new\.example/)
+  const lines = server.halftone.logLines.filter(({ event }) => event === 'api_origin_refused')
+  expect(lines).toMatchObject([{ origin: 'https://new.example' }])
 })
 
 const idsOf = (images: unknown) => (images as { id: string }[]).map(({ id }) => id)

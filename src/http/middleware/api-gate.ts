@@ -9,6 +9,8 @@ export type ApiGateDeps = Pick<AuthenticateDeps, 'authenticator' | 'secret' | 't
   readonly uploads: Pick<UploadsConfig, 'apiOrigins' | 'projects'>
   /** Paths below /v1/ whose URL is the permission: no credentials are asked for there. */
   readonly openPaths: readonly string[]
+  /** A page of an origin that is not listed wanted to call. */
+  readonly onOriginRefused: (origin: string) => void
 }
 
 /** Where uploads begin. */
@@ -24,7 +26,7 @@ export function createApiGate(deps: ApiGateDeps): Router {
   })
   const limits = createRateLimits({ auth, projects: uploads.projects })
   const gate = Router()
-  gate.use('/v1', createApiCors(uploads.apiOrigins))
+  gate.use('/v1', createApiCors(uploads.apiOrigins, deps.onOriginRefused))
   gate.use('/v1', (request, _response, next) => {
     // `router` leaves the gate: the routes behind it are reached without the steps below.
     const asked = `${request.baseUrl}${request.path}/`

@@ -49,6 +49,7 @@ function setUp({ publicUploads = false, requestsPerMinute = 100, trustedProxies 
     auth: { apiKeys: [], jwt: undefined, requestsPerMinute, failuresPerMinute: 3 },
     uploads: { apiOrigins: origins, projects: { default: { ...project, publicUploads } } },
     openPaths: ['/v1/blobs'],
+    onOriginRefused: () => {},
   })
   const routes = Router()
   routes.get('/v1/forbidden', () => {
