@@ -7,6 +7,7 @@ import { endUpload } from './end-upload.ts'
 import { note, sweepEach, type Round, type Tally } from './sweep-each.ts'
 import { sweepGhosts, sweepParts, type GhostPlaces } from './sweep-ghosts.ts'
 import type { UploadDeps } from './upload-deps.ts'
+import { withCause } from './targets/target-failure.ts'
 
 /** Where the next round goes on; kept by whoever sweeps more than once. */
 export type SweepPlaces = {
@@ -48,7 +49,7 @@ export async function sweepUploads(
     } catch (error) {
       if (signal.aborted) break
       note(round, 'error')
-      deps.log('error', 'sweep_failed', { error: String(error) })
+      deps.log('error', 'sweep_failed', withCause(error))
     }
   }
   return round.tally

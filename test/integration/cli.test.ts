@@ -222,3 +222,10 @@ test('the doctor names the settings by which a bucket was asked', async () => {
   expect(stderr).toMatch(/bucket pictures of HALFTONE_UPLOADS: .*S3_REGION \(not set\).*AWS_ACCESS_KEY_ID/)
   expect(stderr).toMatch(/notice: HALFTONE_UPLOADS names the bucket pictures, but S3_REGION is not set/)
 })
+
+test('a server whose bucket cannot be used logs why, before the first upload', async () => {
+  const settings = { HALFTONE_UPLOADS: 's3://pictures', AWS_CONFIG_FILE: '/nowhere', HALFTONE_RENDERERS: '1' }
+  const server = await spawnHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir, ...settings })
+  await expect.poll(() => server.output(), { timeout: 10_000 }).toMatch(/"sweep_failed".*"cause":"Region is missing"/)
+  await server.kill('SIGTERM')
+}, 30_000)

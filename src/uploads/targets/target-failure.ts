@@ -17,6 +17,12 @@ export function targetFailure(error: unknown, signal?: AbortSignal): Error {
   return new AppError('target_failed', { cause: error, details: { reason } })
 }
 
+/** For the log: what failed, and what the store or the SDK said of it. */
+export function withCause(error: unknown): { readonly error: string; readonly cause?: string } {
+  const cause = error instanceof Error ? error.cause : undefined
+  return { error: String(error), ...(cause instanceof Error ? { cause: cause.message } : {}) }
+}
+
 export function errorCodeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
