@@ -203,6 +203,19 @@ describe('refusals', () => {
     }
   })
 
+  test('a file that looks different without its metadata', async () => {
+    const gif = await sharp({ create: { width: 20, height: 20, channels: 4, background: '#f000' } })
+      .gif()
+      .toBuffer()
+    await expect(factsOf(gif)).resolves.toMatchObject({ hasAlpha: true })
+    // Some take a control block of an odd length for one that says what is transparent, and some for none.
+    const at = gif.indexOf(Buffer.from([0x21, 0xf9, 4]))
+    const control = Buffer.from([0x21, 0xf9, 5, ...gif.subarray(at + 3, at + 7), 0, 0])
+    const odd = Buffer.concat([gif.subarray(0, at), control, gif.subarray(at + 8)])
+    expect((await sharp(odd).metadata()).hasAlpha).toBe(true)
+    await expect(factsOf(odd)).rejects.toEqual(refusal('undecodable'))
+  })
+
   test('a later frame that is damaged', async () => {
     const webp = await drawAnimation('webp', { width: 120, height: 90, frames: 6 })
     await expect(factsOf(webp)).resolves.toMatchObject({ frames: 6 })
