@@ -79,6 +79,7 @@ export interface UploadStore {
     to: UploadState,
     change?: {
       readonly byteLength?: number
+      readonly contentType?: string
       readonly sha256?: string
       readonly fact?: UploadEvent['fact']
     },

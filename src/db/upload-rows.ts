@@ -38,6 +38,7 @@ export function toUpload(row: UploadRow): UploadRecord {
 
 export type UploadChange = {
   readonly byte_length?: number
+  readonly content_type?: string
   readonly sha256?: string
   readonly version?: number
   readonly reason_code?: string | null

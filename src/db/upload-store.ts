@@ -57,7 +57,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
 async function moveOpen({ db, now }: StoreContext, ...[id, from, to, change = {}]: Parameters<Move>): ReturnType<Move> {
   const settled = [...from, to].find((state) => !isOpen(state))
   if (settled !== undefined) throw new Error(`an upload is moved from or to ${settled} by finish and end only`)
-  const { byteLength, sha256, fact } = change
+  const { byteLength, contentType, sha256, fact } = change
   const moved = await db.transaction().execute((tx) =>
     moveUpload(
       tx,
@@ -65,6 +65,7 @@ async function moveOpen({ db, now }: StoreContext, ...[id, from, to, change = {}
       { from, to, atMs: now() },
       {
         ...(byteLength !== undefined && { byte_length: byteLength }),
+        ...(contentType !== undefined && { content_type: contentType }),
         ...(sha256 !== undefined && { sha256 }),
         ...(fact && { fact }),
       },

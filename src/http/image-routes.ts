@@ -105,7 +105,7 @@ function receiveFile(
   return receiveBody(request, response, bodyLimits, (body, signal) =>
     readUploadForm(request.headers, body, signal, (fields, bytes, ended, { filename, contentType }) => {
       const said = readBody(directFields, formFields(fields))
-      return receiveUpload({ filename, contentType, bytes }, { fields: said, principal, way: 'direct' }, uploads, ended)
+      return receiveUpload({ filename, contentType, bytes }, { fields: said, principal }, uploads, ended)
     }),
   )
 }

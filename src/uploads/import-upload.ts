@@ -4,14 +4,30 @@ import type { UploadRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { sniffFormat } from '../transform/executor/sniff-format.ts'
 import { intendedImage } from './intended-image.ts'
-import { receiveUpload } from './receive-upload.ts'
+import { createUpload } from './presign-upload.ts'
+import { fillUpload, type Filled } from './receive-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { ImportIntent } from './upload-intent.ts'
+import { assertIntent, type UploadRules } from './upload-policy.ts'
 
-/** Gets the bytes behind a URL by the one guarded way to the network. Throws `source_*`, `not_found`. */
-export type FetchOriginal = (url: string, maxBytes: number, signal: AbortSignal) => Promise<Buffer>
+/**
+ * Gets the bytes behind a URL by the one guarded way to the network; few at once, so they are held for as long as `use` takes and not
+ * longer. Throws `source_*`, `not_found`, `overloaded`.
+ */
+export type FetchOriginal = <Used>(
+  url: string,
+  maxBytes: number,
+  use: (bytes: Buffer) => Promise<Used>,
+  signal: AbortSignal,
+) => Promise<Used>
 
-/** A picture from the web becomes an image of the caller's. The type is what the bytes are, whatever the server says. */
+// Until the bytes say it.
+const unknownType = 'application/octet-stream'
+
+/**
+ * A picture from the web becomes an image of the caller's, with the quota held back before anything is fetched. The type is what the bytes
+ * are, whatever the server says.
+ */
 export async function importUpload(
   intent: ImportIntent,
   principal: Principal,
@@ -20,12 +36,32 @@ export async function importUpload(
   signal: AbortSignal,
 ): Promise<UploadRecord> {
   const { url, ...fields } = intent
-  const { rules } = await intendedImage(fields, principal, deps)
-  const bytes = await fetchOriginal(url, rules.maxBytes, signal)
+  const image = await intendedImage(fields, principal, deps)
+  const { rules } = image
+  const filename = fields.filename ?? nameOf(url)
+  const { upload } = await createUpload(
+    { image, filename, sha256: undefined, way: 'import', byteLength: undefined, contentType: unknownType },
+    { principal },
+    deps,
+  )
+  const write = (bytes: Buffer) => writeImported(upload, { bytes, rules }, deps, signal)
+  return fillUpload(upload, () => fetchOriginal(url, rules.maxBytes, write, signal), deps, signal)
+}
+
+async function writeImported(
+  { id, stagingKey }: UploadRecord,
+  { bytes, rules }: { readonly bytes: Buffer; readonly rules: UploadRules },
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<Filled> {
   const contentType = typeOf(bytes)
   if (contentType === undefined) throw new AppError('not_an_image')
-  const file = { filename: nameOf(url), contentType, bytes: Readable.from([bytes]) }
-  return receiveUpload(file, { fields, principal, way: 'import' }, deps, signal)
+  assertIntent(rules, { contentType, byteLength: bytes.length })
+  const upload = await deps.stores.uploads.move(id, ['pending'], 'pending', { contentType, fact: { contentType } })
+  if (!upload) throw new AppError('not_found', { detail: 'The upload was taken back.' })
+  const bounds = { maxBytes: rules.maxBytes, contentType }
+  const { sha256 } = await deps.target.writeStream(stagingKey, Readable.from([bytes]), bounds, signal)
+  return { upload, sha256 }
 }
 
 function typeOf(bytes: Buffer): string | undefined {

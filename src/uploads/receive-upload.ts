@@ -21,25 +21,41 @@ export type ReceivedFile = {
  */
 export async function receiveUpload(
   file: ReceivedFile,
-  asked: { readonly fields: DirectFields; readonly principal: Principal; readonly way: 'direct' | 'import' },
+  asked: { readonly fields: DirectFields; readonly principal: Principal },
   deps: UploadDeps,
   signal: AbortSignal,
 ): Promise<UploadRecord> {
-  const { fields, principal, way } = asked
+  const { fields, principal } = asked
   const image = await intendedImage(fields, principal, deps)
   const { rules } = image
   const contentType = normalType(file.contentType)
   assertIntent(rules, { contentType, byteLength: undefined })
   const filename = fields.filename ?? plainName(file.filename)
   const { upload } = await createUpload(
-    { image, filename, sha256: fields.sha256, way, byteLength: undefined, contentType },
+    { image, filename, sha256: fields.sha256, way: 'direct', byteLength: undefined, contentType },
     { principal },
     deps,
   )
-  try {
+  const write = async () => {
     const bounds = { maxBytes: rules.maxBytes, contentType }
-    const written = await deps.target.writeStream(upload.stagingKey, file.bytes, bounds, signal)
-    assertChecksum(fields.sha256, written.sha256)
+    return { upload, ...(await deps.target.writeStream(upload.stagingKey, file.bytes, bounds, signal)) }
+  }
+  return fillUpload(upload, write, deps, signal)
+}
+
+export type Filled = { readonly upload: UploadRecord; readonly sha256: string }
+
+/** Has the bytes written that this server takes in itself, and confirms them. Whatever `write` throws ends the upload. */
+export async function fillUpload(
+  upload: UploadRecord,
+  write: () => Promise<Filled>,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<UploadRecord> {
+  let filled: Filled
+  try {
+    filled = await write()
+    assertChecksum(upload.sha256, filled.sha256)
   } catch (thrown) {
     // Whoever left in the middle, or sent too much, leaves nothing: this upload has no second chance.
     const error = toAppError(thrown)
@@ -52,7 +68,7 @@ export async function receiveUpload(
     throw thrown
   }
   try {
-    return await confirmUpload(upload, deps, signal)
+    return await confirmUpload(filled.upload, deps, signal)
   } catch (error) {
     if (signal.aborted) await dropStaging(upload, deps)
     throw error
