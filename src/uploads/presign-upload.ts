@@ -117,8 +117,13 @@ export async function signParts(
     }
     return { number, byteLength: Math.min(deps.config.partBytes, byteLength - (number - 1) * deps.config.partBytes) }
   })
-  const asked = { key: stagingKey, multipartId, parts, expiresInSeconds: deps.config.permissionSeconds }
+  const asked = { key: stagingKey, multipartId, parts, expiresInSeconds: secondsLeft(upload, deps) }
   return deps.target.signParts(asked, withDeadline(signal, deps.config.targetTimeoutMs))
+}
+
+/** No permission outlives its upload, however late it is asked for. */
+function secondsLeft({ expiresAtMs }: UploadRecord, { now }: UploadDeps): number {
+  return Math.max(1, Math.floor((expiresAtMs - now()) / 1000))
 }
 
 export function partCount(byteLength: number, { config }: Pick<UploadDeps, 'config'>): number {
@@ -148,7 +153,7 @@ async function permit(
     byteLength: upload.byteLength ?? rules.maxBytes,
     contentType: upload.contentType,
     sha256: upload.sha256,
-    expiresInSeconds: Math.max(1, Math.floor((upload.expiresAtMs - deps.now()) / 1000)),
+    expiresInSeconds: secondsLeft(upload, deps),
   }
   if (upload.way === 'post') return target.signPost(permission, within)
   if (upload.way !== 'parts') return target.signPut(permission, within)

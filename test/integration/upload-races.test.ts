@@ -8,6 +8,8 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Principal } from '../../src/auth/authenticator.ts'
 import { deleteUpload } from '../../src/uploads/change-image.ts'
 import { confirmUpload, processKind } from '../../src/uploads/confirm-upload.ts'
+import { signParts } from '../../src/uploads/presign-upload.ts'
+import type { UploadTarget } from '../../src/uploads/targets/upload-target.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { startOriginServer } from '../helpers/http-origin-server.ts'
 import { owner } from '../helpers/store-records.ts'
@@ -204,6 +206,24 @@ describe('taking an upload back', () => {
     await deleteUpload({ ...upload, multipartId }, mayUpload, stage.deps, never)
     expect(await openParts(stage)).toEqual([])
   })
+})
+
+test('parts that are signed late are signed for as long as the upload lasts', async () => {
+  const stage = await openStage()
+  onTestFinished(() => stage.close())
+  const upload = await addUpload(stage, { way: 'parts' })
+  const asked: number[] = []
+  const target: UploadTarget = {
+    ...stage.target,
+    signParts(parts, signal) {
+      asked.push(parts.expiresInSeconds)
+      return stage.target.signParts(parts, signal)
+    },
+  }
+  stage.forward((stage.config.permissionSeconds - 60) * 1000)
+  await signParts({ ...upload, multipartId: 'one' }, [1], { ...stage.deps, target }, never)
+  expect(asked[0]).toBeGreaterThan(50)
+  expect(asked[0]).toBeLessThanOrEqual(60)
 })
 
 const openParts = ({ target }: Stage) => target.listOpenParts(never)
