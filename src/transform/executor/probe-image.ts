@@ -9,6 +9,7 @@ import { decodeFailure } from './decode-failure.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
 import type { SniffedFormat } from './sniff-format.ts'
 import { sniffFormat } from './sniff-format.ts'
+import { weighSvg } from './weigh-svg.ts'
 
 /** Formats whose further pages are frames of an animation; in TIFF and HEIF they are other pictures. */
 const animatedFormats: ReadonlySet<InputFormat> = new Set(['gif', 'webp'])
@@ -21,7 +22,8 @@ export async function probeImage(bytes: Buffer, limits: { readonly maxPixels: nu
   const sniffed = sniffFormat(bytes)
   if (sniffed === undefined) throw new AppError('not_an_image')
   try {
-    const header = await readHeader(sniffed === 'svg' ? sanitizeSvg(bytes) : bytes, limits)
+    const svg = sniffed === 'svg' ? sanitizeSvg(bytes) : undefined
+    const header = await readHeader(svg ?? bytes, limits)
     const format = inputFormat(sniffed, header)
     if (format === 'gif') enforceLimits(gifScreen(bytes), 1, { ...limits, maxFrames: 1 })
     return {
@@ -34,6 +36,7 @@ export async function probeImage(bytes: Buffer, limits: { readonly maxPixels: nu
       colorSpace: header.space,
       hasProfile: header.hasProfile,
       byteLength: bytes.length,
+      ...(svg ? { layers: weighSvg(svg.toString()) } : {}),
     }
   } catch (error) {
     throw decodeFailure(error)

@@ -18,4 +18,6 @@ export type ImageMetadata = {
   readonly hasProfile: boolean
   /** Bytes of the original. */
   readonly byteLength: number
+  /** SVG only: surfaces of the size of the whole picture that drawing it takes besides the picture itself. */
+  readonly layers?: number
 }

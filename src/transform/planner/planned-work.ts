@@ -24,8 +24,9 @@ export const workLimits = {
  * These bound the worst a URL can ask for; `predictCost` of the executor orders jobs by what is usual.
  */
 const drawWeights = {
-  /** An SVG of usual complexity; deadline and memory ceiling bound the others. */
+  /** An SVG of usual complexity and each layer it is put together from; deadline and memory ceiling bound the others. */
   rasterize: 25,
+  layer: 35,
   resize: 25,
   crop: { entropy: 9, attention: 2 },
   extend: { blur: 53, color: 3, edge: 3 },
@@ -63,7 +64,8 @@ export function plannedWork(plan: RenderPlan, metadata: ImageMetadata): number {
 export function drawingWork(plan: RenderPlan, metadata: ImageMetadata): number {
   const area = (size: Size): number => megapixels(plan, size)
   const { scale } = plan.input
-  let drawn = metadata.format === 'svg' ? area(metadata) * scale ** 2 * drawWeights.rasterize : 0
+  const rasterize = drawWeights.rasterize + (metadata.layers ?? 0) * drawWeights.layer
+  let drawn = metadata.format === 'svg' ? area(metadata) * scale ** 2 * rasterize : 0
   let size: Size = { width: metadata.width * scale, height: metadata.height * scale }
   for (const [index, operation] of plan.operations.entries()) {
     const from = size
