@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { AppError } from '../errors.ts'
 import { isId } from '../lib/new-id.ts'
 import { normalType } from './upload-policy.ts'
 
@@ -79,26 +78,3 @@ export const imageChange = z
     state: z.enum(['ready', 'rejected']).optional(),
   })
   .refine((change) => Object.keys(change).length > 0, 'something to change')
-
-/** Reads a body. Throws `bad_request` with the field, what was expected, and what came. */
-export function readBody<Value>(schema: z.ZodType<Value>, body: unknown): Value {
-  const parsed = schema.safeParse(body ?? {})
-  if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.slice(0, 5).map((issue) => {
-    const field = issue.path.length === 0 ? 'the body' : `"${issue.path.join('.')}"`
-    return `${field}: ${issue.message}, got ${shown(valueAt(body, issue.path))}`
-  })
-  throw new AppError('bad_request', { detail: `${faults.join('; ')}.` })
-}
-
-function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
-    body,
-  )
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 80)
-}
