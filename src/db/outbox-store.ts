@@ -50,6 +50,16 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
         .executeTakeFirst()
       return row !== undefined
     },
+    async stats() {
+      const rows = await db
+        .selectFrom('outbox')
+        .select(['state', ({ fn }) => fn.countAll().as('messages')])
+        .where('state', 'in', ['waiting', 'dead'])
+        .groupBy('state')
+        .execute()
+      const of = (state: string) => Number(rows.find((row) => row.state === state)?.messages ?? 0)
+      return { waiting: of('waiting'), dead: of('dead') }
+    },
     async forgetDelivered(untilMs) {
       const gone = await db
         .deleteFrom('outbox')
@@ -65,16 +75,17 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
 /** A lease is a later next attempt. The condition is repeated in the UPDATE: what another process took meanwhile no longer meets it. */
 async function takeMessages(
   { db }: StoreContext,
-  ...[limit, nowMs, leaseMs]: Parameters<OutboxStore['take']>
+  ...[limit, nowMs, leaseMs, except = []]: Parameters<OutboxStore['take']>
 ): Promise<readonly OutboxRecord[]> {
-  const due = await db
+  let query = db
     .selectFrom('outbox')
     .select('id')
     .where('state', '=', sql.lit('waiting'))
     .where('next_attempt_at_ms', '<=', nowMs)
     .orderBy('next_attempt_at_ms')
     .limit(limit)
-    .execute()
+  if (except.length > 0) query = query.where('project', 'not in', except)
+  const due = await query.execute()
   if (due.length === 0) return []
   const ids = due.map(({ id }) => id)
   const taken = await db

@@ -79,7 +79,6 @@ export interface UploadStore {
     to: UploadState,
     change?: {
       readonly byteLength?: number
-      readonly contentType?: string
       readonly sha256?: string
       readonly fact?: UploadEvent['fact']
     },
@@ -240,8 +239,8 @@ export interface ApiKeyStore {
 }
 
 export interface OutboxStore {
-  /** Takes messages whose time has come for `leaseMs`, so that two processes do not send the same. */
-  take(limit: number, nowMs: number, leaseMs: number): Promise<readonly OutboxRecord[]>
+  /** Takes messages whose time has come for `leaseMs`, so that two processes do not send the same; none of the projects in `except`. */
+  take(limit: number, nowMs: number, leaseMs: number, except?: readonly string[]): Promise<readonly OutboxRecord[]>
   delivered(id: string, nowMs: number): Promise<void>
   /** `nextAttemptAtMs` undefined: given up, kept as dead. */
   failed(id: string, error: string, nextAttemptAtMs: number | undefined): Promise<void>

@@ -28,8 +28,9 @@ export interface MessageDeliverer {
   close(): Promise<void>
 }
 
-// Requests are small, and most of their time is spent waiting for the receiver.
-const concurrency = 32
+// Requests are small, and most of their time is spent waiting for the receiver; one that is slow leaves room for those of other projects.
+const concurrency = 64
+const projectConcurrency = 16
 const shippedTiming = {
   /** Standard Webhooks: 15 to 30 seconds. */
   attemptMs: 15_000,
@@ -45,7 +46,7 @@ export function createMessageDeliverer(deps: MessageDelivererDeps): MessageDeliv
   const { outbox, now, log } = deps
   const timing = { ...shippedTiming, ...deps.timing }
   const stop = new AbortController()
-  const running = new Set<Promise<void>>()
+  const running = new Map<Promise<void>, string>()
   let [isClosed, forgottenAtMs] = [false, 0]
   let wakeUp = () => {}
   let pump: Promise<void> | undefined
@@ -57,11 +58,12 @@ export function createMessageDeliverer(deps: MessageDelivererDeps): MessageDeliv
         running.delete(work)
         wakeUp()
       })
-    running.add(work)
+    running.set(work, message.project)
   }
   const takeDue = async () => {
     while (!isClosed && running.size < concurrency) {
-      const due = await outbox.take(concurrency - running.size, now(), timing.leaseMs)
+      const { room, full } = roomBeside([...running.values()])
+      const due = await outbox.take(room, now(), timing.leaseMs, full)
       due.forEach(start)
       if (due.length === 0) break
     }
@@ -86,12 +88,22 @@ export function createMessageDeliverer(deps: MessageDelivererDeps): MessageDeliv
       isClosed = true
       wakeUp()
       await pump
-      const drained = Promise.all(running)
+      const drained = Promise.all(running.keys())
       await Promise.race([drained, sleep(deps.drainMs, undefined, { ref: false })])
       stop.abort(new Error('the server is shutting down'))
       await drained
     },
   }
+}
+
+/** How many more may run, should all be of one project, and the projects of which none may. */
+function roomBeside(projects: readonly string[]): { readonly room: number; readonly full: readonly string[] } {
+  const counts = new Map<string, number>()
+  for (const project of projects) counts.set(project, (counts.get(project) ?? 0) + 1)
+  const open = [...counts].filter(([, count]) => count < projectConcurrency)
+  const full = [...counts.keys()].filter((project) => !open.some(([name]) => name === project))
+  const most = Math.max(0, ...open.map(([, count]) => count))
+  return { room: Math.min(concurrency - projects.length, projectConcurrency - most), full }
 }
 
 /** One attempt, and what follows from it. */

@@ -151,7 +151,7 @@ test('a written message is sent at once when the deliverer is woken', async () =
   expect(sent).toHaveLength(1)
 })
 
-test('a receiver that never answers is left at the deadline, and holds up 32 messages at most', async () => {
+test('a receiver that never answers is left at the deadline, and holds up 16 messages at most', async () => {
   const { deliver, inState, clock } = await open(40)
   let atOnce = 0
   let most = 0
@@ -168,10 +168,26 @@ test('a receiver that never answers is left at the deadline, and holds up 32 mes
     { timing: { attemptMs: 100 } },
   )
   await until(() => counts.length === 40, 'all attempts')
-  expect(most).toBe(32)
+  expect(most).toBe(16)
   const waiting = await inState('waiting')
   expect(waiting).toHaveLength(40)
   expect(waiting.every(({ nextAttemptAtMs }) => nextAttemptAtMs === clock.nowMs + 5000)).toBe(true)
+})
+
+test('a receiver that never answers does not keep other projects waiting', async () => {
+  const { deliver, stores, inState } = await open(100)
+  await finishNew(stores, { upload: { project: 'other' } })
+  const webhook = (host: string) => ({ webhook: { url: `https://${host}/hook`, secret: webhookSecret } }) as never
+  const { sent } = deliver(
+    (request, signal) =>
+      request.url.host === 'quick'
+        ? Promise.resolve(ok)
+        : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    { config: { projects: { [owner.project]: webhook('slow'), other: webhook('quick') } }, drainMs: 0 },
+  )
+  await until(async () => (await inState('delivered')).length === 1, 'the message of the other project')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(sent.filter(({ url }) => url.host === 'slow')).toHaveLength(16)
 })
 
 test('an attempt that a shutdown breaks off is the first thing of the next start', async () => {
