@@ -79,6 +79,7 @@ export interface UploadStore {
     to: UploadState,
     change?: {
       readonly byteLength?: number
+      readonly contentType?: string
       readonly sha256?: string
       readonly fact?: UploadEvent['fact']
     },
@@ -254,6 +255,7 @@ export interface OutboxStore {
   replay(id: string, nowMs: number): Promise<boolean>
   /** Forgets what was delivered until then; dead ones stay. */
   forgetDelivered(untilMs: number): Promise<number>
+  stats(): Promise<{ readonly waiting: number; readonly dead: number }>
 }
 
 /** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */
