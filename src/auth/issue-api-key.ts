@@ -33,6 +33,9 @@ export async function issueApiKey<T extends StoredKeyFacts>(
   return { key: stored, secret }
 }
 
+/** The same in every process: of two first starts at the same time one makes it. */
+const firstKeyId = `key_${'0'.repeat(25)}1`
+
 /** The secret of a first key with every scope; undefined where the settings have keys, or there is or ever was another. */
 export async function ensureFirstKey<T extends StoredKeyFacts>(
   shelf: ApiKeyShelf<T>,
@@ -40,6 +43,14 @@ export async function ensureFirstKey<T extends StoredKeyFacts>(
   nowMs: number,
 ): Promise<string | undefined> {
   if (apiKeys.length > 0 || (await shelf.list()).length > 0) return undefined
-  const { secret } = await issueApiKey(shelf, { name: 'first', project: 'default', scopes: ['admin'] }, nowMs)
+  const secret = newApiKeySecret()
+  const key = { id: firstKeyId, name: 'first', project: 'default', scopes: ['admin'] as const, createdAtMs: nowMs }
+  try {
+    await shelf.create(key, apiKeyHash(secret))
+  } catch (error) {
+    // Another process, which has told its secret.
+    if ((await shelf.list()).some(({ id }) => id === firstKeyId)) return undefined
+    throw error
+  }
   return secret
 }

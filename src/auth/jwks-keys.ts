@@ -1,7 +1,7 @@
-import { createRemoteJWKSet, customFetch, type FetchImplementation } from 'jose'
+import { createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
 
 export type JwksKeys = {
-  readonly resolve: ReturnType<typeof createRemoteJWKSet>
+  readonly resolve: JWTVerifyGetKey
   /** Whether the keys in use are old ones, because the provider did not answer lately. */
   isStale(): boolean
 }
@@ -14,6 +14,8 @@ const maxAgeMs = 600_000
 const staleMs = 3_600_000
 /** A provider that is down is left alone for a moment. */
 const pauseMs = 3000
+/** A clock that is only kept right takes smaller steps. */
+const stepBackMs = 1000
 const maxBytes = 512 * 1024
 
 /** The keys of an identity provider: cached, asked again for an unknown one, and kept for an hour while it is down. */
@@ -33,13 +35,30 @@ export function createJwksKeys(url: string, now: () => number = Date.now): JwksK
     }
     return new Response(good.text, { status: 200 })
   }
-  return {
-    resolve: createRemoteJWKSet(new URL(url), {
+  const openSet = () =>
+    createRemoteJWKSet(new URL(url), {
       timeoutDuration: deadlineMs,
       cooldownDuration: cooldownMs,
       cacheMaxAge: maxAgeMs,
       [customFetch]: fetchKeys,
-    }),
+    })
+  let set = openSet()
+  let lastMs = now()
+  // After a clock was set back, what was noted lies in the future: nothing would be asked until it catches up.
+  const noticeStepBack = () => {
+    const nowMs = now()
+    if (nowMs < lastMs - stepBackMs) {
+      set = openSet()
+      failure = undefined
+      if (good) good = { ...good, atMs: nowMs }
+    }
+    lastMs = nowMs
+  }
+  return {
+    resolve(...asked) {
+      noticeStepBack()
+      return set(...asked)
+    },
     isStale: () => failure !== undefined,
   }
 }

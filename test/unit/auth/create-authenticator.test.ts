@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createAuthenticator } from '../../../src/auth/create-authenticator.ts'
 import { apiKeyHash, isApiKeySecret, newApiKeySecret } from '../../../src/auth/api-key-secret.ts'
 import { ensureFirstKey, issueApiKey } from '../../../src/auth/issue-api-key.ts'
 import { createUploadTokens } from '../../../src/auth/upload-token.ts'
 import type { AuthConfig } from '../../../src/config/config.ts'
+import { openStores } from '../../../src/db/open-stores.ts'
 import { createApiKeyShelf } from '../../helpers/api-key-shelf.ts'
 
 const signal = new AbortController().signal
@@ -151,6 +155,17 @@ describe('the first key', () => {
     const secret = await ensureFirstKey(shelf, { apiKeys: [] }, 5)
     expect(await ask(secret ?? '')).toMatchObject({ project: 'default', scopes: new Set(['admin']) })
     expect(await ensureFirstKey(shelf, { apiKeys: [] }, 5)).toBeUndefined()
+  })
+
+  test('is made once by two processes that start at the same time', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'halftone-first-key-'))
+    const file = join(folder, 'halftone.sqlite')
+    const both = await Promise.all([openStores({ file }), openStores({ file })])
+    const secrets = await Promise.all(both.map(({ apiKeys }) => ensureFirstKey(apiKeys, { apiKeys: [] }, 5)))
+    expect(secrets.filter((secret) => secret !== undefined)).toHaveLength(1)
+    expect(await both[0].apiKeys.list()).toMatchObject([{ name: 'first', scopes: ['admin'] }])
+    for (const stores of both) await stores.close()
+    rmSync(folder, { recursive: true })
   })
 
   test('is not made beside keys of the settings, nor again after it was revoked', async () => {

@@ -233,6 +233,18 @@ describe('by a key set', () => {
     })
   })
 
+  test('a clock that is set back does not keep the provider from being asked', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    publish('k1')
+    const authenticator = createJwtAuthenticator(config(), deps)
+    await authenticator.authenticate(await signBy('k1'), signal)
+    publish('k2')
+    vi.setSystemTime(Date.now() - 1_800_000)
+    expect(await authenticator.authenticate(await signBy('k2'), signal)).toMatchObject({ owner: 'u-1' })
+    await expect(authenticator.authenticate(await signBy('k3'), signal)).rejects.toMatchObject({ status: 401 })
+    expect(asked).toBe(2)
+  })
+
   test.each<[string, number, string | undefined]>([
     ['answers 500', 500, undefined],
     ['redirects', 302, undefined],
