@@ -20,6 +20,12 @@ export type TierSamples = {
   readonly writeErrors: number
 }
 
+/** Asked at each scrape, as it is in a database that other processes change, too. */
+export type Backlog = {
+  jobs(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
+  messages(): Promise<{ readonly waiting: number; readonly dead: number }>
+}
+
 export type RequestOutcome = {
   readonly status: number
   /** `memory` | `disk` | `render` | `collapsed` | `not-modified` | `none`. */
@@ -40,6 +46,8 @@ export interface Metrics {
   render(rendering: { format: string; queueSeconds: number; renderSeconds: number }): void
   /** Counts a named event from a closed set: cache and renderer happenings. */
   event(part: string, event: string): void
+  /** From now on shows at each scrape what waits and what was given up. */
+  watchBacklog(backlog: Backlog): void
   /** Prometheus text; `samples` is asked once per scrape. */
   expose(): Promise<{ contentType: string; text: string }>
 }
@@ -115,6 +123,7 @@ export function createMetrics(sample: () => Samples): Metrics {
     apiRequest: ({ route, method, status, seconds }) =>
       apiSeconds.observe({ method, route, status: String(status) }, seconds),
     event: (part, event) => events.inc({ part, event }),
+    watchBacklog: (backlog) => countBacklog(registers, backlog),
     expose: async () => ({
       contentType: registry.contentType,
       text: `${await registry.metrics()}\n${durationText(requestSeconds, requestBuckets, requests.rows())}`,
@@ -144,6 +153,24 @@ function countRequests(registers: Registry[], tally: RequestTally): void {
       for (const { outcome, bytes } of tally.rows()) this.inc({ outcome }, bytes)
     },
   })
+}
+
+/** The same in every process of an installation. A database that does not answer leaves a gap, and no scrape fails for it. */
+function countBacklog(registers: Registry[], backlog: Backlog): void {
+  const gauge = (name: string, help: string, read: () => Promise<Readonly<Record<string, number>>>) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['state'],
+      registers,
+      async collect() {
+        const counts = await read().catch(() => ({}))
+        this.reset()
+        for (const [state, count] of Object.entries(counts)) this.set({ state }, count)
+      },
+    })
+  gauge('halftone_jobs', 'Jobs of uploads, by state; dead ones were given up', () => backlog.jobs())
+  gauge('halftone_messages', 'Webhook messages, by state; dead ones were given up', () => backlog.messages())
 }
 
 /** The tiers count for themselves; at a scrape their counts are taken over. */

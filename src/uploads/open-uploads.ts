@@ -65,6 +65,7 @@ export async function openUploads(
   })
   const drainMs = config.server.shutdownTimeoutMs
   const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
+  metrics.watchBacklog({ jobs: () => stores.jobs.stats(), messages: () => stores.outbox.stats() })
   const deliverer = createMessageDeliverer({
     ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
     post: (request, signal) => clients.webhooks.post(request, signal),

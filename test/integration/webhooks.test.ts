@@ -271,6 +271,7 @@ test('a dead job is shown and tried again: the upload that failed becomes an ima
   const deadJobs = async () => (await server.admin.get('/v1/jobs/dead')).json['jobs'] as { id: string }[]
   const [dead] = await deadJobs()
   expect(dead).toMatchObject({ kind: 'process-upload', attempts: 1, upload: { id, state: 'failed' } })
+  expect(await (await server.halftone.get('/-/metrics')).text()).toContain('halftone_jobs{state="dead"} 1\n')
   rmSync(objects)
   mkdirSync(objects)
 

@@ -30,3 +30,24 @@ test('requests are told by status and outcome, their durations by outcome', asyn
   // Every line is a comment or a sample: the parts were put together with their ends.
   for (const line of lines.filter((line) => line !== '')) expect(line).toMatch(/^(# (HELP|TYPE) |\w+(\{.*\})? \S+$)/)
 })
+
+test('what waits and what was given up is asked for at each scrape, and a database that is out only leaves a gap', async () => {
+  const metrics = createMetrics(() => samples)
+  let dead = 1
+  let isOut = false
+  const unless = <Counts>(counts: Counts) =>
+    isOut ? Promise.reject(new Error('disk I/O error')) : Promise.resolve(counts)
+  metrics.watchBacklog({
+    jobs: () => unless({ waiting: 3, running: 2, dead }),
+    messages: () => unless({ waiting: 7, dead: 0 }),
+  })
+  await metrics.expose()
+  dead = 4
+  const lines = (await metrics.expose()).text.split('\n')
+  for (const line of ['jobs{state="waiting"} 3', 'jobs{state="dead"} 4', 'messages{state="waiting"} 7'])
+    expect(lines).toContain(`halftone_${line}`)
+  isOut = true
+  const { text } = await metrics.expose()
+  expect(text).not.toContain('halftone_jobs{')
+  expect(text).toContain('halftone_renderers 1')
+})
