@@ -32,12 +32,19 @@ export function afterDeath(ticket: Ticket, kill: Kill | undefined, deps: DeathDe
   }
 }
 
-/** Not tried again: the same picture would take as much on any renderer. */
+/** Not tried again: the same plan would take as much on any renderer. Cheaper ones for the same original may go on. */
 function refuseForMemory(ticket: Ticket, rssMB: number, deps: DeathDeps): void {
   const limitMB = deps.config.memoryLimitMB
   const plan = JSON.stringify(ticket.plan() ?? 'none')
   deps.log('warn', 'render_above_memory_limit', { sourceKey: ticket.sourceKey, rssMB, limitMB, plan })
-  refuseSource(ticket.sourceKey, deps)
+  const workMs = ticket.workMs()
+  if (workMs === undefined) {
+    refuseSource(ticket.sourceKey, deps)
+  } else {
+    // What waits for the same is refused when its turn comes.
+    deps.refusedSources.refuse(ticket.sourceKey, Date.now(), workMs * executorLimits.refusedWorkShare)
+    deps.onEvent('source_refused')
+  }
   ticket.reject(new AppError('render_too_large', { details: { limitMB } }))
 }
 

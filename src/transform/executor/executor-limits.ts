@@ -13,6 +13,8 @@ export const executorLimits = {
   attemptsPerJob: 2,
   /** Refused sources remembered; the oldest is forgotten first. */
   refusedSources: 1_000,
+  /** After a kill for memory, plans of this share of its work and more are refused: little less would kill the next renderer. */
+  refusedWorkShare: 0.5,
   /** Kept from the end of a dead renderer's stderr, for the log. */
   stderrTailBytes: 2_048,
   /** Threads of a renderer that can be inside libvips or libuv work; one job needs one. */

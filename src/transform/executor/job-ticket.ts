@@ -26,6 +26,8 @@ export type Job<Value> = {
   readonly forecast: () => Forecast
   /** What it carries out, once that is known; for the log. */
   readonly plan: () => TransformPlan | undefined
+  /** Predicted work of that plan, ms. */
+  readonly workMs?: () => number | undefined
   /** Talks with the renderer. Whatever it throws, but for RendererDied, leaves the renderer healthy. */
   readonly perform: (renderer: RendererProcess, queueMs: number) => Promise<Value>
 }
@@ -36,6 +38,7 @@ export type Ticket = QueueEntry & {
   readonly signal: AbortSignal
   readonly forecast: () => Forecast
   readonly plan: () => TransformPlan | undefined
+  readonly workMs: () => number | undefined
   /** Predicts anew. */
   readonly reforecast: () => void
   /** Runs one attempt and settles the waiter, unless the renderer dies (then it throws RendererDied). */
@@ -85,6 +88,7 @@ export function submitJob<Value>(job: Job<Value>, signal: AbortSignal, admission
     costMs: () => forecast.coldMs,
     forecast: () => forecast,
     plan: job.plan,
+    workMs: job.workMs ?? (() => undefined),
     reforecast: () => void (forecast = job.forecast()),
     signal,
     async attempt(renderer) {

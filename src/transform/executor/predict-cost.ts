@@ -54,6 +54,12 @@ export function predictCost(metadata: ImageMetadata, plan: TransformPlan): Predi
   }
 }
 
+/** All of it, uncorrected, so that it stays the same for the same plan. Pure. */
+export function predictWork(metadata: ImageMetadata, plan: TransformPlan): number {
+  const { decodeMs, drawMs, encodeMs } = predictCost(metadata, plan)
+  return decodeMs + drawMs + encodeMs
+}
+
 /** As `predictCost`, before the header has been read. Pure. */
 export function predictUnknownCost(byteLength: number): PredictedCost {
   return { decodeMs: (byteLength / bytesPerMB) * unknownMsPerMB, drawMs: 0, encodeMs: unknownFixedMs }

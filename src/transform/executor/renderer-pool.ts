@@ -12,7 +12,8 @@ import type { ExamineJob } from './perform-examine.ts'
 import { submitExamine, submitProbe } from './perform-examine.ts'
 import type { PerformDeps, RenderedImage, RenderJob } from './perform-render.ts'
 import { performProbe, performRender } from './perform-render.ts'
-import { createCostCorrection } from './predict-cost.ts'
+import { createCostCorrection, predictWork } from './predict-cost.ts'
+import type { RefusedSources } from './refused-sources.ts'
 import { createRefusedSources } from './refused-sources.ts'
 import type { RendererEvent, RendererLog } from './renderer-slots.ts'
 import { createRendererSlots, rendererEvents } from './renderer-slots.ts'
@@ -88,11 +89,11 @@ export function createRendererPool({ config, log, onEvent }: RendererPoolOptions
   }
   return {
     async render(given, signal) {
-      const { job, isHeaderRead, plan } = planOnce(given)
+      const { job, isHeaderRead, plan, workMs } = planOnce(given, refusedSources)
       const perform: Job<RenderedImage>['perform'] = (renderer, queueMs) =>
         performRender(job, renderer, { ...deps, queueMs })
       try {
-        return await submit({ ...describe(job), forecast: () => forecastOf(job, deps), plan, perform }, signal)
+        return await submit({ ...describe(job), forecast: () => forecastOf(job, deps), plan, workMs, perform }, signal)
       } catch (error) {
         // A header is read in milliseconds: one that is not read within a deadline would cost as much for every variant.
         // A plan that was too slow says nothing of the original.
@@ -133,14 +134,18 @@ function createEventCounts(onEvent: RendererPoolOptions['onEvent']) {
 }
 
 /** The plan is asked for again and again while a job waits; that it was asked for at all tells that the header was read. */
-function planOnce(given: RenderJob) {
+function planOnce(given: RenderJob, refusedSources: RefusedSources) {
   let plan: TransformPlan | undefined
+  let work: number | undefined
   let isRead = false
   const planFor = (metadata: ImageMetadata) => {
     isRead = true
-    return (plan ??= given.planFor(metadata))
+    plan ??= given.planFor(metadata)
+    work ??= predictWork(metadata, plan)
+    if (refusedSources.isRefused(given.sourceKey, Date.now(), work)) throw new AppError('render_refused')
+    return plan
   }
-  return { job: { ...given, planFor }, isHeaderRead: () => isRead, plan: () => plan }
+  return { job: { ...given, planFor }, isHeaderRead: () => isRead, plan: () => plan, workMs: () => work }
 }
 
 function describe({ sourceKey, sourceName, original }: Omit<RenderJob, 'planFor'>) {
