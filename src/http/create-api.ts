@@ -4,6 +4,7 @@ import { createAuthenticator } from '../auth/create-authenticator.ts'
 import type { AuthConfig } from '../config/config.ts'
 import type { Uploads } from '../uploads/create-uploads.ts'
 import type { FetchOriginal } from '../uploads/import-upload.ts'
+import { doorForUploads } from '../uploads/door-for-uploads.ts'
 import type { BlobDoor } from '../uploads/targets/blob-door.ts'
 import { blobsPath } from '../uploads/targets/disk-target.ts'
 import { createBlobRoutes } from './blob-routes.ts'
@@ -69,7 +70,7 @@ export function createApi(deps: {
   return [
     record,
     gate,
-    ...(door ? [createBlobRoutes({ door, limits: bodyLimits })] : []),
+    ...(door ? [createBlobRoutes({ door: doorForUploads(door, uploads.deps), limits: bodyLimits })] : []),
     createUploadRoutes(routes),
     createImageRoutes({ ...routes, fetchOriginal }),
     createPurgeRoutes(routes),
