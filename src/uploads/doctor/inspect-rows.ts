@@ -91,10 +91,13 @@ const inspectUsage: Inspect = async (findings, { stores }) => {
   }
 }
 
-const inspectFailed: Inspect = async (findings, { stores, now }) => {
+const inspectFailed: Inspect = async (findings, { stores, target, config, now }, signal) => {
   const failed = await stores.uploads.stale({ states: ['failed'], untouchedSinceMs: now(), limit: maxRows })
-  const examples = failed.map(({ id, project, reason }) => `${id} (${project}): ${reason?.detail ?? reason?.code}`)
-  findings.count('failed_uploads', { count: failed.length, examples })
+  for (const { id, project, stagingKey, reason } of failed) {
+    // Without bytes there is nothing that a person could bring back.
+    if (!(await target.head(stagingKey, withDeadline(signal, config.targetTimeoutMs)))) continue
+    await findings.add('failed_uploads', `${id} (${project}): ${reason?.detail ?? reason?.code ?? 'no reason'}`)
+  }
 }
 
 const inspectJobs: Inspect = async (findings, { stores }) => {
