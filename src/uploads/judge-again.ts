@@ -6,8 +6,8 @@ import type { UploadDeps } from './upload-deps.ts'
 import { rulesOfRecord } from './upload-policy.ts'
 
 /**
- * A private picture may have been let through while no moderator could be asked; before everybody sees it, every version that can be
- * asked for is judged as a public one. Throws `moderation_rejected`, and `wrong_state` where a reviewer would have to look at it.
+ * A moderator may allow in private what it would not show to all, and may not have been asked at all; before everybody sees a picture, every
+ * version that can be asked for is judged as a public one. Throws `moderation_rejected`, and `wrong_state` where a reviewer would have to look at it.
  */
 export async function judgeAgain(
   image: ImageRecord,
@@ -15,7 +15,8 @@ export async function judgeAgain(
   deps: UploadDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  if (deps.config.moderation.whenUnreachable !== 'allow-private') return
+  const { webhook, banListFile, clamav } = deps.config.moderation
+  if (!webhook && banListFile === undefined && !clamav) return
   const ready = versions.filter(({ state }) => state === 'ready')
   const pictures = new Map(ready.map((version) => [version.sha256, version]))
   for (const version of pictures.values()) await judgeVersion(image, version, deps, signal)

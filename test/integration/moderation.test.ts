@@ -214,6 +214,17 @@ describe('a moderator behind a URL', () => {
     reply = saying({ verdict: 'allow' })
     expect(await publish()).toMatchObject({ visibility: 'public' })
   })
+
+  test('is asked again before everybody sees what it allowed in private', async () => {
+    const moderator = await startModerator(({ visibility }) =>
+      saying({ verdict: visibility === 'public' ? 'reject' : 'allow' }),
+    )
+    const server = await start({ HALFTONE_MODERATION_URL: moderator.url })
+    const { image } = await uploaded(server, photo, { visibility: 'private' })
+    const published = await server.admin.patch(`/v1/images/${image.id}`, { visibility: 'public' })
+    expect(published.json).toMatchObject({ code: 'moderation_rejected' })
+    expect((await server.halftone.get(`/u/${image.id}`)).status).toBe(403)
+  })
 })
 
 describe('a ban list', () => {
