@@ -60,16 +60,6 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
       const of = (state: string) => Number(rows.find((row) => row.state === state)?.messages ?? 0)
       return { waiting: of('waiting'), dead: of('dead') }
     },
-    async stats() {
-      const rows = await db
-        .selectFrom('outbox')
-        .select(['state', ({ fn }) => fn.countAll().as('messages')])
-        .where('state', 'in', ['waiting', 'dead'])
-        .groupBy('state')
-        .execute()
-      const of = (state: string) => Number(rows.find((row) => row.state === state)?.messages ?? 0)
-      return { waiting: of('waiting'), dead: of('dead') }
-    },
     async forgetDelivered(untilMs) {
       const gone = await db
         .deleteFrom('outbox')

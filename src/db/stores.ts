@@ -256,7 +256,6 @@ export interface OutboxStore {
   /** Forgets what was delivered until then; dead ones stay. */
   forgetDelivered(untilMs: number): Promise<number>
   stats(): Promise<{ readonly waiting: number; readonly dead: number }>
-  stats(): Promise<{ readonly waiting: number; readonly dead: number }>
 }
 
 /** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */
