@@ -18,7 +18,13 @@ test('a request of the API is one log line that names the caller and no secret, 
   await halftone.get('/v1/uploads/x')
   const lines = halftone.logLines.filter((line) => line['event'] === 'api_request')
   expect(lines).toMatchObject([
-    { requestId: 'follow-me', method: 'GET', path: `/v1/uploads/${id}`, status: 404, caller: 'default/configured:shop' },
+    {
+      requestId: 'follow-me',
+      method: 'GET',
+      path: `/v1/uploads/${id}`,
+      status: 404,
+      caller: 'default/configured:shop',
+    },
     { status: 401 },
   ])
   expect(lines[1]).not.toHaveProperty('caller')
