@@ -30,9 +30,11 @@ function rowsOf(folder: string): Map<string, number> {
 
 /** Every file is served as it must be or not at all. Answers how many were served. */
 async function serveAll(folder: string, maxBytes: number): Promise<number> {
+  // Before the tier is open: it clears away what a crash left, and may do so while the folder is being listed.
+  const files = await entryFilesIn(folder)
   const { tier } = openDiskTier(folder, { maxBytes })
   let served = 0
-  for (const { key } of await entryFilesIn(folder)) {
+  for (const { key } of files) {
     const result = await tier.get(key, patient())
     if (!result) continue
     served += 1
