@@ -153,6 +153,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const server = createServer({
     deliverImage,
     hotLane,
+    hasHits: config.cache.hotEntries > 0,
     readStored: storedReader(caches.resultCache),
     onHot: (served) => recordHot(served, logger, metrics),
     pages,
@@ -161,7 +162,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     via,
     onAnswered: (answered) => recordAnswer(answered, logger, metrics),
     onBroken: (error, raw) =>
-      logger.error('request_failed', { requestId: raw.id, code: 'internal', ...errorFields(error) }),
+      logger.error('request_failed', { requestId: raw?.id, code: 'internal', ...errorFields(error) }),
   })
   const metricsServer = createPlainServer(
     createPages([createHealthRoutes(operations), createMetricsRoutes(operations)], pageDeps),

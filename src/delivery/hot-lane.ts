@@ -1,28 +1,25 @@
 import type { CachedResult } from '../cache/cached-result.ts'
 import type { Source } from '../sources/source.ts'
 import { detectCapabilities } from '../transform/negotiation/detect-capabilities.ts'
-import { loggedPath, type AnswerFacts } from './image-answer.ts'
+import { loggedPath } from './image-answer.ts'
 import { notModifiedAnswer, resultAnswer, type ResponseContext } from './image-response.ts'
-import { joinHead, type ReadyHead } from './ready-head.ts'
-
-export type HotHeads = {
-  /** Flat name, value list; the last value is the request id's place, to be set before every use. */
-  readonly head: string[]
-  readonly notModifiedHead: string[]
-  /** The same as it is sent, without a request id. */
-  readonly readyHead: ReadyHead
-  readonly readyNotModifiedHead: ReadyHead
-}
+import { joinHead } from './ready-head.ts'
 
 /** A repeat hit, ready to be written: nothing is parsed, verified or hashed again. */
-export type HotAnswer = HotHeads & {
+export type HotAnswer = {
+  /** The fields of a 200 as they are sent, without those that each answer has of its own: where it came from, how long it took, its id. */
+  readonly lines: string
+  readonly notModifiedLines: string
   readonly etag: string
-  readonly facts: AnswerFacts
-  /** The facts as the members of a JSON object, for the log line. */
+  /** What it is, as the members of a JSON object, for the log line. */
   readonly factsJson: string
 }
 
-export type HotRequest = { target: string; host: string | undefined; accept: string | undefined }
+export type HotRequest = {
+  readonly target: string
+  readonly host: string | undefined
+  readonly accept: string | undefined
+}
 
 /** A prebuilt answer without its body. */
 export type StoredAnswer = {
@@ -125,26 +122,13 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
 function buildAnswer(context: ResponseContext, result: CachedResult): HotAnswer {
   const whole = { ...context, raw: { ...context.raw, method: 'GET' as const, range: undefined } }
   const { headers, facts } = resultAnswer(whole, result, { kind: 'hit', tier: 'memory' })
-  const head = hotHead(headers, 'memory')
-  const notModifiedHead = hotHead(notModifiedAnswer(whole).headers, 'not-modified')
   return {
-    head,
-    notModifiedHead,
-    readyHead: joinHead(head.slice(0, -2)),
-    readyNotModifiedHead: joinHead(notModifiedHead.slice(0, -2)),
+    lines: joinHead(headers.filter(isLasting)),
+    notModifiedLines: joinHead(notModifiedAnswer(whole).headers.filter(isLasting)),
     etag: context.etag,
-    facts,
     factsJson: JSON.stringify({ path: loggedPath(context.raw.target), ...facts, outcome: undefined }).slice(1, -1),
   }
 }
 
-function hotHead(headers: readonly (readonly [string, string])[], outcome: string): string[] {
-  const own = new Set(['X-Request-Id', 'Server-Timing'])
-  return [
-    ...headers.filter(([name]) => !own.has(name)).flat(),
-    'Server-Timing',
-    `cache;desc=${outcome}`,
-    'X-Request-Id',
-    '',
-  ]
-}
+const ownOfEachAnswer = new Set(['X-Request-Id', 'Server-Timing', 'Cache-Status'])
+const isLasting = ([name]: readonly [string, string]) => !ownOfEachAnswer.has(name)

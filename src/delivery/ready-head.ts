@@ -1,15 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 
-/** The head of an answer that is sent many times, checked and joined once. */
-export type ReadyHead = {
-  /** As they are sent: `Name: value\r\n` each. */
-  readonly lines: string
-  /** What Node has to see itself, because it decides by it where the message ends: a flat name, value list. */
-  readonly framing: string[]
-}
-
-const framingNames = new Set(['content-length'])
-// Whether the connection lives on is for Node to say, once for each answer.
+// Whether the connection lives on is told once for each answer, by whoever writes it.
 const connectionNames = new Set([
   'connection',
   'keep-alive',
@@ -20,18 +11,26 @@ const connectionNames = new Set([
   'upgrade',
 ])
 
-/** From a flat name, value list. Throws on what could not stand in a head, as Node itself would. */
-export function joinHead(fields: readonly string[]): ReadyHead {
+/**
+ * The fields of an answer that is sent many times, checked and joined once: `Name: value\r\n` each. Throws on what could not stand in
+ * a head, as Node itself would.
+ */
+export function joinHead(fields: readonly (readonly [name: string, value: string])[]): string {
   let lines = ''
-  const framing: string[] = []
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const [name = '', value = ''] = fields.slice(index, index + 2)
+  for (const [name, value] of fields) {
     validateHeaderName(name)
     validateHeaderValue(name, value)
     if (connectionNames.has(name.toLowerCase())) throw new TypeError(`${name} belongs to the connection`)
-    if (framingNames.has(name.toLowerCase())) framing.push(name, value)
-    else lines += `${name}: ${value}\r\n`
+    lines += `${name}: ${value}\r\n`
   }
   // Laid out flat, which a string joined of many is not.
-  return { lines: Buffer.from(lines, 'latin1').toString('latin1'), framing }
+  return Buffer.from(lines, 'latin1').toString('latin1')
+}
+
+/** The way back: a flat name, value list, as Node takes it. */
+export function splitHead(lines: string): string[] {
+  return lines.split('\r\n').flatMap((line) => {
+    const colon = line.indexOf(': ')
+    return colon === -1 ? [] : [line.slice(0, colon), line.slice(colon + 2)]
+  })
 }

@@ -1,10 +1,4 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { Server, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { DeliveryConfig } from '../config/config.ts'
 import type { DeliverImage } from '../delivery/deliver-image.ts'
@@ -12,25 +6,28 @@ import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError } from '../errors.ts'
-import { createHeadWriter, ReadyResponse } from './ready-response.ts'
+import { splitHead } from '../delivery/ready-head.ts'
+import { takeConnections, type HitConnections } from './hit-connections.ts'
+import { NodeExchange } from './node-exchange.ts'
+import { readHitRequest } from './plain-request.ts'
 import { bodyLimits } from './receive-body.ts'
 import { createFreshIds, requestIdOf } from './request-id.ts'
 import { cutWhenStalled, sendImage } from './send-image.ts'
-import { serveHot, type HotDeps } from './serve-hot.ts'
-import { serveStored, type StoredDeps } from './serve-stored.ts'
+import { serveHot, serveStored, type HitDeps, type WriteHit } from './serve-hit.ts'
 
-export type ServerDeps = HotDeps &
-  StoredDeps & {
-    readonly deliverImage: DeliverImage
-    /** Express: everything under `/-/` and `/v1/`. */
-    readonly pages: RequestListener
-    readonly delivery: DeliveryConfig
-    /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
-    readonly via: string
-    readonly onAnswered: (answered: AnsweredRequest) => void
-    /** An answer could not even be sent: a bug of ours. */
-    readonly onBroken: (error: unknown, raw: RawRequest) => void
-  }
+export type ServerDeps = HitDeps & {
+  readonly deliverImage: DeliverImage
+  /** Express: everything under `/-/` and `/v1/`. */
+  readonly pages: RequestListener
+  readonly delivery: DeliveryConfig
+  /** How this process names itself in `Via`: a request that carries it has come back to where it started. */
+  readonly via: string
+  /** False where no answers are kept ready: Node has all connections then. */
+  readonly hasHits: boolean
+  readonly onAnswered: (answered: AnsweredRequest) => void
+  /** An answer could not even be sent: a bug of ours. */
+  readonly onBroken: (error: unknown, raw?: RawRequest) => void
+}
 
 export type AnsweredRequest = {
   readonly raw: RawRequest
@@ -42,35 +39,53 @@ export type AnsweredRequest = {
 
 // Room for a target of the longest allowed length beside a browser's usual headers; beyond it Node answers 431 by itself.
 const headerRoomBytes = 16_384
+const longestHeadMs = 20_000
 
 // How long a refused connection may take to read why.
 const refusalGraceMs = 1000
 
-/** The listener: image requests go straight to delivery, pages to express. */
+/** The listener: repeat hits are answered where they arrive, other image requests go to delivery, pages to express. */
 export function createServer(deps: ServerDeps): Server {
   const { maxTargetLength, requestTimeoutMs, maxConnections } = deps.server
-  const hotDeps = { ...deps, freshId: createFreshIds(), writeHead: createHeadWriter() }
-  const server = createHttpServer(
+  const hitDeps = { ...deps, freshId: createFreshIds() }
+  const maxHeadBytes = maxTargetLength + headerRoomBytes
+  const headersTimeout = Math.min(requestTimeoutMs, longestHeadMs)
+  const server = new ImageServer(
     {
-      ServerResponse: ReadyResponse,
-      maxHeaderSize: maxTargetLength + headerRoomBytes,
+      maxHeaderSize: maxHeadBytes,
       // How long receiving a request may take, its body included: uploads have bounds of their own, all others `endSlowBody`.
       requestTimeout: bodyLimits.totalTimeoutMs,
-      headersTimeout: Math.min(requestTimeoutMs, 20_000),
+      headersTimeout,
       connectionsCheckingInterval: 5000,
       // Above the idle timeout of common balancers (60 s), so that the balancer closes first and never meets a reset.
       keepAliveTimeout: 65_000,
-      // A GET without a body then makes no stream events: a twentieth of a hit.
+      // A GET without a body then makes no stream events.
       optimizeEmptyRequests: true,
     },
     (request, response) => {
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- what was given to Node as a connection
+      if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
       if (isPage(request.url ?? '/')) answerPage(request, response, deps)
-      else if (!serveHot(request, response, hotDeps)) void answerStoredOrImage(request, response, deps)
+      else void answerHitOrImage(request, response, hitDeps)
     },
   )
   server.maxConnections = maxConnections
   server.on('clientError', refuseBrokenRequest)
+  if (deps.hasHits) {
+    const onBroken = (error: unknown) => deps.onBroken(error)
+    server.hits = takeConnections(server, { ...hitDeps, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
+  }
   return server
+}
+
+/** Node's server, which at the end also lets go of the connections that Node does not have. */
+class ImageServer extends Server {
+  hits: HitConnections | undefined
+
+  override closeIdleConnections(): void {
+    super.closeIdleConnections()
+    this.hits?.closeIdle()
+  }
 }
 
 function isPage(target: string): boolean {
@@ -97,18 +112,36 @@ function endSlowBody(request: IncomingMessage, timeoutMs: number): void {
   request.once('close', () => clearTimeout(timer))
 }
 
-async function answerStoredOrImage(
+type FreshIds = { readonly freshId: () => string }
+
+/** A request that Node has parsed may still be a hit. */
+async function answerHitOrImage(
   request: IncomingMessage,
   response: ServerResponse,
-  deps: ServerDeps,
+  deps: ServerDeps & FreshIds,
 ): Promise<void> {
   try {
-    if (await serveStored(request, response, deps)) return
+    if (!(request.socket instanceof NodeExchange) && (await answerHit(request, response, deps))) return
   } catch (error) {
     deps.onBroken(error, readRawRequest(request))
     return void response.destroy()
   }
   await answerImage(request, response, deps)
+}
+
+async function answerHit(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: ServerDeps & FreshIds,
+): Promise<boolean> {
+  const hitRequest = readHitRequest(request)
+  const write: WriteHit = ({ status, lines, body }) => {
+    response.writeHead(status, splitHead(lines))
+    response.end(body)
+    cutWhenStalled(response, deps.server.stallTimeoutMs)
+  }
+  if (serveHot(hitRequest, write, deps)) return true
+  return (await serveStored(hitRequest, { write, isGone: () => response.destroyed }, deps)) ?? false
 }
 
 async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): Promise<void> {

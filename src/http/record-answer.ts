@@ -3,12 +3,11 @@ import type { LineWriter, Logger } from '../observability/create-logger.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { AnsweredRequest } from './create-server.ts'
 import type { ApiAnswered } from './middleware/record-api.ts'
-import type { HotServed } from './serve-hot.ts'
+import type { HotServed } from './serve-hit.ts'
 
 /** As `recordAnswer`, for the hot lane: the same line, of which all but five members is ready. */
 export function recordHot(served: HotServed, logger: Logger & LineWriter, metrics: Metrics): void {
-  const { requestId, method, answer, status, bytes, seconds } = served
-  const outcome = status === 304 ? 'not-modified' : answer.facts.outcome
+  const { requestId, method, answer, status, outcome, bytes, seconds } = served
   metrics.request({ status, outcome, seconds, bytes })
   if (!logger.writesInfo) return
   const ms = Math.round(seconds * 100_000) / 100

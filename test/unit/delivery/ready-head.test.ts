@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
-import { joinHead } from '../../../src/delivery/ready-head.ts'
+import { joinHead, splitHead } from '../../../src/delivery/ready-head.ts'
 
-test('fields are joined as they are sent, but for what decides where the message ends', () => {
-  expect(joinHead(['ETag', '"x:y"', 'Content-Length', '9', 'Vary', 'Accept'])).toEqual({
-    lines: 'ETag: "x:y"\r\nVary: Accept\r\n',
-    framing: ['Content-Length', '9'],
-  })
+test('fields are joined as they are sent, and come apart again', () => {
+  const fields = [
+    ['ETag', '"x: y"'],
+    ['Content-Length', '9'],
+    ['X-Empty', ''],
+  ] as const
+  expect(joinHead(fields)).toBe('ETag: "x: y"\r\nContent-Length: 9\r\nX-Empty: \r\n')
+  expect(splitHead(joinHead(fields))).toEqual(fields.flat())
 })
 
 test.each([
@@ -19,5 +22,5 @@ test.each([
   ['Connection', 'close'],
   ['Transfer-Encoding', 'chunked'],
 ])('%j: %j is refused', (name, value) => {
-  expect(() => joinHead([name, value])).toThrow()
+  expect(() => joinHead([[name, value]])).toThrow()
 })

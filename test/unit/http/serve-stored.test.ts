@@ -1,30 +1,25 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import type { HotLane, StoredAnswer } from '../../../src/delivery/hot-lane.ts'
 import type { ServerConfig } from '../../../src/config/config.ts'
-import { serveStored } from '../../../src/http/serve-stored.ts'
+import { readHitRequest } from '../../../src/http/plain-request.ts'
+import { serveStored } from '../../../src/http/serve-hit.ts'
 
 /** Asks for what lies in a lower tier, while `meanwhile` happens. */
 async function serve(entry: Partial<StoredAnswer>, meanwhile: () => void = () => {}) {
   const sent: unknown[] = []
   const found = {
     ...{ resultKey: 'key', validUntilMs: Infinity, stillHolds: () => true },
-    answer: { head: ['X-Request-Id', ''], facts: {} },
+    answer: { lines: 'ETag: "x"\r\n', notModifiedLines: '', etag: '"x"', factsJson: '' },
     ...entry,
-  } as StoredAnswer
+  }
   const isServed = await serveStored(
-    { method: 'GET', url: '/u/x', rawHeaders: [] } as unknown as IncomingMessage,
-    {
-      destroyed: false,
-      writeHead: (status: number) => void sent.push(status),
-      end: (body: unknown) => void sent.push(body),
-      once: () => {},
-      writableFinished: true,
-    } as unknown as ServerResponse,
+    readHitRequest({ method: 'GET', url: '/u/x', rawHeaders: [] }),
+    { write: ({ status, body }) => void sent.push(status, body), isGone: () => false },
     {
       hotLane: { findStored: () => found } as unknown as HotLane,
       server: { stallTimeoutMs: 1000 } as ServerConfig,
       onHot: () => {},
+      freshId: () => 'id',
       readStored: () => {
         meanwhile()
         return Promise.resolve({ tier: 'disk', body: Buffer.from('bytes') })
