@@ -2,6 +2,7 @@ import { close as closeFile, constants, fstat, open as openFile, read as readFil
 import { crc32 } from 'node:zlib'
 import type { CachedResult } from './cached-result.ts'
 import { errorCodeOf } from './outage-log.ts'
+import { createQuickReads, type QuickReads } from './quick-reads.ts'
 import { decodeResult } from './result-codec.ts'
 
 /** Reads entries back. A file is opened and verified once, then kept open for a while: a popular entry costs one system call a hit. */
@@ -62,6 +63,7 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
   const kept = new Map<string, OpenEntry>()
   const underWay = new Map<string, Promise<EntryRead>>()
   const firstReads = createFirstReads(options.maxFileBytes)
+  const quickReads = createQuickReads()
 
   /** A descriptor is closed by its last reader only: its number may belong to another file a moment later. */
   const closeUnused = (entry: OpenEntry) => {
@@ -108,7 +110,7 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
   const readAgain = async (key: string, entry: OpenEntry, verified: Verified): Promise<EntryRead> => {
     keep(key, entry)
     // A descriptor can go stale, on network drives for one.
-    const body = await reading(entry, () => readBody(verified)).catch(() => undefined)
+    const body = await reading(entry, () => readBody(verified, quickReads)).catch(() => undefined)
     if (body) return { result: { body, ...verified.facts }, fileBytes: verified.fileBytes }
     // Or the file was altered in place: the checksum of the whole has the word.
     drop(key, entry)
@@ -218,9 +220,11 @@ async function readAll(fd: number, scratch: Buffer, maxFileBytes: number): Promi
 }
 
 /** The body of a verified file, undefined when it is not what it was. */
-async function readBody({ fd, bodyStart, bodyBytes, bodyCrc }: Verified): Promise<Buffer | undefined> {
+async function readBody(verified: Verified, quickReads: QuickReads): Promise<Buffer | undefined> {
+  const { fd, bodyStart, bodyBytes, bodyCrc } = verified
   const body = Buffer.allocUnsafeSlow(bodyBytes)
-  const got = bodyBytes === 0 ? 0 : await readInto(fd, body, 0, bodyBytes, bodyStart)
+  if (bodyBytes === 0) return body
+  const got = quickReads.into(fd, body, bodyStart) ?? (await readInto(fd, body, 0, bodyBytes, bodyStart))
   return got === bodyBytes && crc32(body) === bodyCrc ? body : undefined
 }
 

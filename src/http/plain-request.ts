@@ -45,9 +45,10 @@ const startReading = (method: string, target: string): Reading => ({
   ...{ host: undefined, accept: undefined, ifNoneMatch: undefined, requestId: undefined },
 })
 
-function readField(reading: Reading, name: string, value: string): void {
+function readField(reading: Reading, name: string, text: string): void {
   const meaning = byName.get(name.toLowerCase())
   if (meaning === undefined) return
+  const value = withoutOws(text)
   // A body on GET has no meaning here (RFC 9110 9.3.1), but somebody has to read it away.
   if (meaning === 'body') reading.isSpecial = reading.isFramed = true
   else if (meaning === 'framing') reading.isFramed = true
@@ -56,6 +57,17 @@ function readField(reading: Reading, name: string, value: string): void {
   else if (meaning === 'special' || reading[meaning] !== undefined) reading.isSpecial = true
   else reading[meaning] = value
 }
+
+/** Optional white space (RFC 9110 5.6.3) is no part of a value; what else JavaScript takes for space is. */
+function withoutOws(text: string): string {
+  let start = 0
+  let end = text.length
+  while (isOws(text.charCodeAt(start))) start += 1
+  while (end > start && isOws(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
+
+const isOws = (code: number) => code === 0x20 || code === 0x09
 
 /**
  * A GET or HEAD that is all there is in `bytes`: one whole head in its plainest form, after which nothing can follow but the next
@@ -72,7 +84,7 @@ export function readPlainRequest(bytes: Buffer, maxBytes: number): HitRequest | 
   while (start < text.length - 2) {
     const end = text.indexOf('\r\n', start)
     const colon = text.indexOf(':', start)
-    if (lengths.has(colon - start)) readField(reading, text.slice(start, colon), text.slice(colon + 1, end).trim())
+    if (lengths.has(colon - start)) readField(reading, text.slice(start, colon), text.slice(colon + 1, end))
     start = end + 2
   }
   return reading.isFramed || reading.host === undefined ? undefined : reading
