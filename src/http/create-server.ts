@@ -63,7 +63,6 @@ export function createServer(deps: ServerDeps): Server {
       optimizeEmptyRequests: true,
     },
     (request, response) => {
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- what was given to Node as a connection
       if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
       if (isPage(request.url ?? '/')) answerPage(request, response, deps)
       else void answerHitOrImage(request, response, hitDeps)

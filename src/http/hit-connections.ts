@@ -82,6 +82,8 @@ function attend(socket: Socket, deps: Deps, { keepAliveTimeout }: Server): void 
   const stored = { write, isGone: () => socket.destroyed }
 
   const lend = (bytes: Buffer) => {
+    // An answer may take longer than a client may be silent; Node sets its own limit when it is out.
+    socket.setTimeout(0)
     exchange = new NodeExchange(socket, beIdle)
     giveToNode(exchange)
     exchange.receive(bytes, true)

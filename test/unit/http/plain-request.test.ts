@@ -90,7 +90,10 @@ const field = fc.tuple(fc.oneof(known, token), mostly(': ', ':', ' : ', ':\t'), 
 const head = fc
   .record({
     method: mostly('GET', 'HEAD', 'POST', 'get', 'CONNECT'),
-    target: fc.oneof(fc.stringMatching(/^\/[!"$-~]{0,20}$/), mostly('/a?w=1', '*', 'http://x/', '/a b', '/\xff', '/a#b')),
+    target: fc.oneof(
+      fc.stringMatching(/^\/[!"$-~]{0,20}$/),
+      mostly('/a?w=1', '*', 'http://x/', '/a b', '/\xff', '/a#b'),
+    ),
     version: mostly('HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/1.1 '),
     fields: fc.array(fc.tuple(field, mostly('\r\n', '\n', '\r', '\r\n ', '\r\n\r\n')), { maxLength: 6 }),
     last: mostly('\r\n', '', '\n', '\r\nGET / HTTP/1.1\r\n'),
