@@ -15,7 +15,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 
 FROM node:24-bookworm-slim
-# jemalloc keeps renderers small between jobs: 89 MB at rest instead of 330 after 300 renders.
+# jemalloc keeps renderers small between jobs (89 MB at rest instead of 330 after 300 renders), and the front (166 MB instead of 216).
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \
@@ -29,7 +29,8 @@ COPY config config
 COPY docs docs
 ENV NODE_ENV=production \
   UV_THREADPOOL_SIZE=16 \
-  MALLOC_ARENA_MAX=2 \
+  LD_PRELOAD=libjemalloc.so.2 \
+  MALLOC_CONF=background_thread:true,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0 \
   HOST=0.0.0.0 \
   PORT=8080 \
   HALFTONE_DATA_DIR=/data \
@@ -39,5 +40,5 @@ VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/-/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=2", "--heap-growing-percent=15", "dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=2", "--heap-growing-percent=50", "dist/main.js"]
 CMD ["serve"]

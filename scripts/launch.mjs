@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-options.mjs'
 
 // Type stripping is on by default from 22.18; `dist/` runs from 22.12 on.
 const minimumNode = [22, 18]
@@ -105,24 +106,11 @@ function npm(node, npmArgs, cwd) {
 
 function handOver(node) {
   const env = {
-    // Node's four file threads are soon all reading large originals, and hits from disk wait behind them.
-    UV_THREADPOOL_SIZE: '16',
-    // An arena for each of those threads keeps 20 MB that nobody uses.
-    MALLOC_ARENA_MAX: '2',
-    // From the second start on nothing is stripped and compiled again: a third of a second and 19 MB less.
-    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'halftone'),
+    ...(entry === 'src/main.ts' ? serverEnvironment(root) : launchEnvironment(root)),
     ...process.env,
     PATH: `${dirname(node)}${delimiter}${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
   }
-  const flags = [
-    // Type stripping still warns on the 22 line; a user can do nothing about it.
-    '--disable-warning=ExperimentalWarning',
-    // Node's young generation grows to 64 MB, and pictures that have left the cache wait in it to be freed.
-    '--max-semi-space-size=2',
-    // V8 lets garbage double a small heap before it looks for it: 230 MB resident where 150 do, over 12,000 mixed requests.
-    '--heap-growing-percent=15',
-  ]
-  const child = spawn(node, [...flags, resolve(root, entry), ...rest], {
+  const child = spawn(node, [...nodeFlags, resolve(root, entry), ...rest], {
     cwd: root,
     stdio: 'inherit',
     env,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { freePort, startProcess, type Running } from './start-process.ts'
+import { nodeFlags, serverEnvironment } from '../../scripts/launch-options.mjs'
 
 export type HalftoneOptions = {
   readonly root: string
@@ -9,21 +10,17 @@ export type HalftoneOptions = {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** Those of `scripts/launch.mjs`, as are the two variables below that are no settings. */
-const launchFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', '--heap-growing-percent=15']
-
 /** `halftone serve` from the sources of a clone, as `npm start` runs it. Quiet unless `HALFTONE_LOG_LEVEL` is among the settings. */
 export async function startHalftone(options: HalftoneOptions): Promise<Running> {
   const port = await freePort()
   return startProcess({
-    command: [process.execPath, ...launchFlags, join(options.root, 'src', 'main.ts'), 'serve'],
+    command: [process.execPath, ...nodeFlags, join(options.root, 'src', 'main.ts'), 'serve'],
     cwd: options.root,
     port,
     readyPath: '/-/ready',
     env: {
       NODE_ENV: 'production',
-      MALLOC_ARENA_MAX: '2',
-      NODE_COMPILE_CACHE: join(options.root, 'node_modules', '.cache', 'halftone'),
+      ...serverEnvironment(options.root),
       PORT: String(port),
       HALFTONE_SOURCE: options.pictures,
       HALFTONE_DATA_DIR: options.dataDir,
