@@ -3,7 +3,7 @@ import type { PostgresConfig } from '../config/config.ts'
 import { createChangeFeed, type ChangeFeed } from './change-feed.ts'
 import { migrate, type MigrationReport } from './migrate.ts'
 import { createPostgresPool, type PoolEvents } from './postgres-pool.ts'
-import { startFailure } from './postgres-start-failure.ts'
+import { startFailure, startFailureOf } from './postgres-start-failure.ts'
 import { postgresTables } from './postgres-tables.ts'
 import type { Schema } from './schema.ts'
 
@@ -47,6 +47,12 @@ export async function openPostgres(config: PostgresConfig, options: OpenPostgres
   return { db, feed, report }
 }
 
+/** A standby would let us start, and refuse every upload. */
+async function refuseStandby(db: Kysely<unknown>, url: string): Promise<void> {
+  const { rows } = await sql<{ isStandby: boolean }>`select pg_is_in_recovery() as "isStandby"`.execute(db)
+  if (rows[0]?.isStandby === true) throw startFailureOf('25006', url)
+}
+
 /** Over connections of its own, as it may take longer than anything else. */
 async function migrateDatabase({ url }: PostgresConfig, mustExist: boolean): Promise<MigrationReport> {
   const nothing = () => undefined
@@ -56,7 +62,7 @@ async function migrateDatabase({ url }: PostgresConfig, mustExist: boolean): Pro
     db = new Kysely({
       dialect: new PostgresDialect({ pool: createPostgresPool(patient, { onWrite: nothing, onLost: nothing }) }),
     })
-    await sql`select 1`.execute(db)
+    await refuseStandby(db, url)
     return await migrate(db, postgresTables, { mustExist })
   } catch (error) {
     throw startFailure(error, url)

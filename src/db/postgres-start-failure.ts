@@ -20,13 +20,16 @@ const mends: Readonly<Record<string, (place: Place) => string>> = {
 export function startFailure(error: unknown, url: string): AppError {
   if (error instanceof AppError && error.code !== 'overloaded') return error
   const cause = error instanceof AppError ? error.cause : error
+  return startFailureOf(codeOf(cause), url, cause)
+}
+
+export function startFailureOf(code: string | undefined, url: string, cause?: unknown): AppError {
   const { username, pathname } = new URL(url)
   const place = {
     shown: shownDatabaseUrl(url),
     user: decodeURIComponent(username) || '(none)',
     database: decodeURIComponent(pathname.slice(1)),
   }
-  const code = codeOf(cause)
   const said = (code !== undefined && mends[code]?.(place)) || unknownReason(cause, code)
   return new AppError('internal', { cause, detail: `DATABASE_URL (${place.shown}): ${said}.` })
 }
