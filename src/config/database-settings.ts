@@ -11,7 +11,7 @@ export const databaseSettings = {
       'PostgreSQL database of the upload API, for several servers: `postgres://user:password@host:port/database`, with `?sslmode=verify-full` over a network. The caches stay on each machine.',
     value: postgresUrl(),
     default: undefined,
-    defaultText: 'none: the SQLite file halftone.sqlite in HALFTONE_DATA_DIR',
+    defaultText: 'none: SQLite in the data dir',
     why: 'One server needs no database server; SQLite answers within microseconds.',
     secret: true,
   }),

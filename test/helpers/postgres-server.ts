@@ -60,14 +60,20 @@ async function createCluster() {
   let server: ChildProcess | undefined
   let databases = 0
 
-  const sql = async <Row extends object>(database: string, text: string, values?: unknown[]): Promise<Row[]> => {
+  const clients = new Map<string, pg.Client>()
+  const clientOf = async (database: string): Promise<pg.Client> => {
+    const known = clients.get(database)
+    if (known) return known
     const client = new pg.Client({ connectionString: url(database) })
+    client.on('error', () => clients.delete(database))
     await client.connect()
-    try {
-      return (await client.query<Row>(text, values)).rows
-    } finally {
-      await client.end()
-    }
+    clients.set(database, client)
+    return client
+  }
+  /** One statement after the other on one connection to that database. */
+  const sql = async <Row extends object>(database: string, text: string, values?: unknown[]): Promise<Row[]> => {
+    const client = await clientOf(database)
+    return (await client.query<Row>(text, values)).rows
   }
   const start = async () => {
     const settings = {
@@ -101,6 +107,7 @@ async function createCluster() {
     const child = server
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     const exited = new Promise((resolve) => child.once('exit', resolve))
+    clients.clear()
     child.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT')
     await exited
   }
@@ -121,7 +128,8 @@ async function createCluster() {
       )
       // Without looking after references, which asks for an order.
       const deletes = tables.map((table) => `delete from ${table.name};`)
-      await sql(database, `set session_replication_role = replica; ${deletes.join(' ')}`)
+      const unchecked = `set session_replication_role = replica; ${deletes.join(' ')}`
+      await sql(database, `${unchecked} set session_replication_role = default`)
     },
     /** Everything stands still, and no connection breaks. */
     async freeze(isFrozen: boolean) {

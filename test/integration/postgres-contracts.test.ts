@@ -80,6 +80,26 @@ describe.skipIf(!hasPostgres)('on PostgreSQL', () => {
     expect(await server.said()).toContain('deadlock detected')
   })
 
+  test('connections are bounded, and whoever waits too long for a lock is told that there is too much to do', async () => {
+    const { url } = (await emptyDatabase()).postgres
+    const stores = await openStores({ postgres: { url, connections: 2, statementTimeoutMs: 1000 } })
+    onTestFinished(() => stores.close())
+    const create = () => stores.uploads.create(newUpload(), { quota: unbounded })
+    await create()
+    const holding = server.sql(name ?? '', 'begin; lock table usages; select pg_sleep(2.5); commit')
+    const isHeld = `select 1 from pg_locks join pg_database on pg_database.oid = database
+      where datname = '${name}' and locktype = 'relation' and mode = 'AccessExclusiveLock' and granted`
+    await expect.poll(() => server.sql('postgres', isHeld), { timeout: 5000 }).toHaveLength(1)
+    const refused = Promise.allSettled([create(), create(), create()])
+    const ours = "select count(*)::int as count from pg_stat_activity where application_name = 'halftone'"
+    await expect.poll(() => server.sql('postgres', ours), { interval: 20 }).toEqual([{ count: 2 }])
+    expect(await server.sql('postgres', ours)).toEqual([{ count: 2 }])
+    for (const { status, ...rest } of (await refused).slice(0, 2))
+      expect([status, rest]).toMatchObject(['rejected', { reason: { code: 'overloaded', status: 503 } }])
+    await holding
+    expect(await create()).toMatchObject({ repeated: false })
+  })
+
   test('what no column can hold is refused as a fault of who sent it', async () => {
     const stores = await openStores(await emptyDatabase())
     onTestFinished(() => stores.close())
