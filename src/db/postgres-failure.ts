@@ -1,8 +1,11 @@
 import { DatabaseError } from 'pg'
 import { AppError } from '../errors.ts'
 
-/** SQLSTATEs that another try of the same transaction may not meet: it was undone for the sake of others, or was a moment too late. */
-const conflicts: ReadonlySet<string> = new Set(['40001', '40P01', '23505'])
+/** Undone for the sake of others: a serialization failure, a deadlock. */
+const passing: ReadonlySet<string> = new Set(['40001', '40P01'])
+
+/** Somebody was quicker: the row is there by now, or is referred to by now. Another look sees it, and does something else. */
+const overtaken: ReadonlySet<string> = new Set(['23505', '23503'])
 
 /**
  * SQLSTATE classes and codes that say something of the moment, and nothing of the statement: connections, resources, shutdown, waiting
@@ -14,12 +17,13 @@ const outages = /^(08|28|53|57|58|55P03|25006|25P0[234]|3D000)/
 const unsuited: ReadonlySet<string> = new Set(['22021', '22P05', '22003'])
 
 export function isConflict(error: unknown): boolean {
-  return conflicts.has(codeOf(error) ?? '')
+  const code = codeOf(error) ?? ''
+  return passing.has(code) || overtaken.has(code)
 }
 
-/** A row that is there already stays there, and is a fault of whoever writes it once more. */
+/** One that goes on after another look is a fault of ours. */
 export function isPassingConflict(error: unknown): boolean {
-  return isConflict(error) && codeOf(error) !== '23505'
+  return passing.has(codeOf(error) ?? '')
 }
 
 /** What the stores throw in place of what the driver did. Conflicts and faults of ours stay what they are. */

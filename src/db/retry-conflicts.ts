@@ -15,33 +15,26 @@ export type ConflictRules = {
 type Method = (...given: never[]) => Promise<unknown>
 
 /**
- * The stores over a database that undoes a transaction where two stand in each other's way. Every method is one transaction, or one
- * that may be done twice, so that what was undone is simply done again.
+ * The stores over a database that undoes a transaction where two stand in each other's way. Every method of every store is one
+ * transaction, or one that may be done twice, so that what was undone is simply done again.
  */
 export function retryConflicts(stores: Stores, rules: ConflictRules): Stores {
-  const all = <Store extends object>(store: Store): Store => retryMethods(store, rules)
   const { images } = stores
-  return {
-    ...stores,
-    uploads: all(stores.uploads),
-    images: { ...all({ ...images, changeMark: undefined }), changeMark: () => images.changeMark() },
-    objects: all(stores.objects),
-    shares: all(stores.shares),
-    apiKeys: all(stores.apiKeys),
-    outbox: all(stores.outbox),
-    jobs: all(stores.jobs),
-    secrets: all(stores.secrets),
-    survey: all(stores.survey),
-  }
+  const entries = Object.entries(stores).map(([name, store]: [string, object]) => [
+    name,
+    typeof store === 'function' ? store : retryMethods(store, rules),
+  ])
+  const retried = Object.fromEntries(entries) as Stores
+  // Asked on every hit, and of nobody: nothing stands between.
+  return { ...retried, images: { ...retried.images, changeMark: () => images.changeMark() } }
 }
 
-function retryMethods<Store extends object>(store: Store, rules: ConflictRules): Store {
-  const entries = Object.entries(store).map(([name, method]: [string, unknown]) => {
-    if (typeof method !== 'function') return [name, method]
-    const retried: Method = (...given) => again(() => (method as Method)(...given), rules)
+function retryMethods(store: object, rules: ConflictRules): object {
+  const entries = Object.entries(store).map(([name, method]: [string, Method]) => {
+    const retried: Method = (...given) => again(() => method(...given), rules)
     return [name, retried]
   })
-  return Object.fromEntries(entries) as Store
+  return Object.fromEntries(entries) as object
 }
 
 async function again<T>(work: () => Promise<T>, { isConflict, isPassing }: ConflictRules): Promise<T> {

@@ -61,6 +61,23 @@ describe.skipIf(!hasPostgres)('on PostgreSQL', () => {
     await expect(openStores(fresh)).rejects.toThrow(/newer Halftone .*0099-future/)
   })
 
+  test('every text compares byte by byte, and every change of what is served is announced', async () => {
+    await (await openStores(await emptyDatabase())).close()
+    const byLanguage = await server.sql(
+      name ?? '',
+      `select table_name, column_name from information_schema.columns where table_schema = 'public'
+       and data_type = 'text' and collation_name is distinct from 'C'`,
+    )
+    // In a migration: sql.raw(dialect.text).
+    expect(byLanguage).toEqual([])
+    const announced = await server.sql(
+      name ?? '',
+      "select event_object_table || ' ' || event_manipulation as change from information_schema.triggers order by 1",
+    )
+    const served = ['images DELETE', 'images UPDATE', 'versions DELETE', 'versions INSERT', 'versions UPDATE']
+    expect(announced).toEqual(served.map((change) => ({ change })))
+  })
+
   test('transactions that stand in each other’s way are done again, and end as if they had come one by one', async () => {
     const stores = await openStores(await emptyDatabase())
     onTestFinished(() => stores.close())
