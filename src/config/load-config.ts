@@ -2,18 +2,11 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { assembleAuth } from './assemble-auth.ts'
+import { assembleDatabase, databaseNotices } from './assemble-database.ts'
 import { assembleSources } from './assemble-sources.ts'
 import type { Places } from './assemble-sources.ts'
 import { assembleUploads } from './assemble-uploads.ts'
-import type {
-  AuthConfig,
-  Config,
-  DatabaseConfig,
-  RenderConfig,
-  ServerConfig,
-  SourceConfig,
-  UploadsConfig,
-} from './config.ts'
+import type { AuthConfig, Config, RenderConfig, ServerConfig, SourceConfig, UploadsConfig } from './config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
@@ -126,13 +119,6 @@ function assembleServer(values: WholeValues): ServerConfig {
   }
 }
 
-function assembleDatabase(values: WholeValues, dataDir: string): DatabaseConfig {
-  const { databaseUrl: url }: SettingValues = values
-  if (url === undefined) return { file: join(dataDir, 'halftone.sqlite') }
-  const { databaseConnections: connections, databaseSeconds } = values
-  return { postgres: { url, connections, statementTimeoutMs: milliseconds(databaseSeconds) } }
-}
-
 function assembleRender(values: WholeValues): RenderConfig {
   const optional: SettingValues = values
   return {
@@ -231,7 +217,7 @@ function noticesOf(env: Environment, config: Config): string[] {
       (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
     ),
     ...regionNotices(env, config),
-    ...diskNotices(config),
+    ...databaseNotices(config),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>
@@ -248,14 +234,6 @@ function regionNotices(env: Environment, { uploads }: Config): string[] {
   const unless = 'unless an AWS profile names the region'
   return [
     `HALFTONE_UPLOADS names the bucket ${target.bucket}, but S3_REGION is not set: no upload will work ${unless}; halftone doctor tries it`,
-  ]
-}
-
-/** A shared database that knows of bytes on one machine serves them there only. */
-function diskNotices({ database, uploads }: Config): string[] {
-  if (!('postgres' in database) || uploads?.target.kind !== 'disk') return []
-  return [
-    'DATABASE_URL is shared by several servers as a rule, but HALFTONE_UPLOADS=disk keeps the bytes on this machine: name a bucket (s3://…), or share HALFTONE_DATA_DIR',
   ]
 }
 

@@ -44,12 +44,14 @@ export function createChangeFeed(url: string, events: FeedEvents): ChangeFeed {
     isHearing = true
     provenAtMs = sentAtMs
   }
+  // Words may have been lost with the connection.
+  const onLost = () => {
+    provenAtMs = -Infinity
+    bump()
+  }
   const follow = async (signal: AbortSignal) => {
     while (!signal.aborted) {
-      const error = await listen(url, { onChange: bump, onProven }, signal)
-      // Words may have been lost with the connection.
-      provenAtMs = -Infinity
-      bump()
+      const error = await listen(url, { onChange: bump, onProven, onLost }, signal)
       if (signal.aborted) return
       if (isHearing) events.onDeaf(error)
       isHearing = false
@@ -74,13 +76,20 @@ export function createChangeFeed(url: string, events: FeedEvents): ChangeFeed {
   }
 }
 
-type Heard = { readonly onChange: () => void; readonly onProven: (sentAtMs: number) => void }
+type Heard = {
+  readonly onChange: () => void
+  readonly onProven: (sentAtMs: number) => void
+  readonly onLost: () => void
+}
 
 /** Resolves with what ended it. */
 async function listen(url: string, heard: Heard, signal: AbortSignal): Promise<unknown> {
   let client: Client | undefined
   const over = new AbortController()
-  const end = (error?: unknown) => over.abort(error ?? new Error('the connection was closed'))
+  const end = (error?: unknown) => {
+    heard.onLost()
+    over.abort(error ?? new Error('the connection was closed'))
+  }
   const stopped = () => end()
   signal.addEventListener('abort', stopped, { once: true })
   try {
@@ -91,6 +100,7 @@ async function listen(url: string, heard: Heard, signal: AbortSignal): Promise<u
     await beat(client, heard, over.signal)
     return over.signal.reason
   } catch (error) {
+    heard.onLost()
     return error
   } finally {
     signal.removeEventListener('abort', stopped)
@@ -98,7 +108,7 @@ async function listen(url: string, heard: Heard, signal: AbortSignal): Promise<u
   }
 }
 
-async function beat(client: Client, { onChange, onProven }: Heard, signal: AbortSignal): Promise<void> {
+async function beat(client: Client, { onChange, onProven }: Omit<Heard, 'onLost'>, signal: AbortSignal): Promise<void> {
   const own = `halftone_${randomBytes(12).toString('hex')}`
   const sent = { turn: 0, atMs: 0 }
   client.on('notification', ({ channel, payload }) => {
