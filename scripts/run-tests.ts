@@ -1,9 +1,9 @@
 /**
- * `npm test`: brings the real things that the suites need (Chromium, an S3 server; by apt where this is root on Debian), runs
+ * `npm test`: brings the real things that the suites need (Chromium, an S3 server, PostgreSQL; by apt where this is root on Debian), runs
  * every suite and closes with one plain line of counts. Arguments go to vitest.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { drawSamples } from './draw-samples.ts'
@@ -20,6 +20,7 @@ const needs: readonly Need[] = [
   { what: 'its monitor', package: 'ceph-mon', paths: ['/usr/bin/ceph-mon'] },
   { what: 'its store', package: 'ceph-osd', paths: ['/usr/bin/ceph-osd'] },
   { what: 'its tools', package: 'ceph-common', paths: ['/usr/bin/ceph'] },
+  { what: 'PostgreSQL', package: 'postgresql', paths: globSync('/usr/lib/postgresql/*/bin/initdb') },
 ]
 
 const root = resolve(import.meta.dirname, '..')

@@ -34,9 +34,9 @@ export function addAuditCommand(program: Command): void {
 async function audit(config: Config, sample: number): Promise<AuditReport> {
   if (!config.uploads) throw new AppError('bad_request', { detail: 'Uploads are switched off (HALFTONE_UPLOADS).' })
   const { target: settings, targetTimeoutMs } = config.uploads
-  const file = existingDatabase(config)
+  const database = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
-  const stores = await openStores({ file })
+  const stores = await openStores(database)
   const { target } = createUploadTarget(settings, {
     // Nothing is signed here.
     ...{ publicOrigin: () => '', secret: '', now: Date.now },

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Config, UploadsConfig } from '../config/config.ts'
+import { databaseNameOf } from '../config/database-name.ts'
 import { openStores } from '../db/open-stores.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
@@ -66,9 +67,9 @@ function targetReason(said: string, { uploads }: Config): string {
 async function examine(config: Config, options: DoctorOptions): Promise<Report> {
   const { uploads } = config
   if (!uploads) throw new AppError('bad_request', { detail: 'Uploads are switched off (HALFTONE_UPLOADS).' })
-  const file = existingDatabase(config)
+  const database = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
-  const stores = await openStores({ file })
+  const stores = await openStores(database)
   const created = createUploadTarget(uploads.target, {
     // Nothing is signed here.
     ...{ publicOrigin: () => '', secret: '', now: Date.now },
@@ -85,7 +86,14 @@ async function examine(config: Config, options: DoctorOptions): Promise<Report> 
     const findings = await inspectUploads(asked, deps, new AbortController().signal)
     const corsRule = asked.checkCors && corsJson(corsRuleFor(created.target, uploads.apiOrigins))
     const { graceSeconds } = uploads
-    return { database: file, target: created.kind, graceSeconds, isFixing: asked.isFixing, findings, corsRule }
+    return {
+      database: databaseNameOf(database),
+      target: created.kind,
+      graceSeconds,
+      isFixing: asked.isFixing,
+      findings,
+      corsRule,
+    }
   } finally {
     await queue.close()
     await created.target.close()

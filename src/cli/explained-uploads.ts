@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
-import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
 import type { ExplainedUploads } from '../delivery/create-explainer.ts'
 import { AppError } from '../errors.ts'
@@ -14,10 +13,10 @@ const pathPrefix = '/u'
 
 /** Uploaded images as `explain` looks at them; undefined for a target that is none of theirs, or where nothing was ever uploaded. */
 export async function openExplainedUploads(config: Config, target: string): Promise<ExplainedUploads | undefined> {
-  const { uploads } = config
-  const file = databaseFileOf(config)
-  if (!uploads || !target.startsWith(`${pathPrefix}/`) || !existsSync(file)) return undefined
-  const stores = await openStores({ file })
+  const { uploads, database } = config
+  if (!uploads || !target.startsWith(`${pathPrefix}/`)) return undefined
+  if ('file' in database && !existsSync(database.file)) return undefined
+  const stores = await openStores(database)
   const { target: store } = createUploadTarget(uploads.target, {
     // Nothing is signed here.
     ...{ publicOrigin: () => '', secret: '', now: Date.now },

@@ -80,9 +80,9 @@ async function revoke(id: string, asJson: boolean): Promise<void> {
 
 async function withKeys(work: (keys: ApiKeyStore, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig()
-  const file = existingDatabase(config)
+  const database = existingDatabase(config)
   prepareDataDirectory(config.dataDir)
-  const stores = await openStores({ file })
+  const stores = await openStores(database)
   try {
     await work(stores.apiKeys, config)
   } finally {

@@ -1,5 +1,5 @@
-import { join } from 'node:path'
 import type { Command } from 'commander'
+import { databaseNameOf } from '../config/database-name.ts'
 import { migrateStores } from '../db/open-stores.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
@@ -15,15 +15,15 @@ export function addMigrateCommand(program: Command): void {
       '\nEvery start does this by itself; run it alone to have it over before many servers start. A database of a newer release is refused.',
     )
     .action(async (options: { json?: boolean }) => {
-      const { dataDir } = readConfig()
+      const { dataDir, database } = readConfig()
       prepareDataDirectory(dataDir)
-      const file = join(dataDir, 'halftone.sqlite')
-      const { applied, known } = await migrateStores({ file })
-      const report = { database: file, applied, version: known.at(-1) }
+      const { applied, known } = await migrateStores(database)
+      const name = databaseNameOf(database)
+      const report = { database: name, applied, version: known.at(-1) }
       const text =
         applied.length === 0
-          ? `${file} is up to date (${known.at(-1)}).`
-          : [`${file}: applied`, ...applied.map((name) => `  ${name}`)].join('\n')
+          ? `${name} is up to date (${known.at(-1)}).`
+          : [`${name}: applied`, ...applied.map((name) => `  ${name}`)].join('\n')
       process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${text}\n`)
     })
 }

@@ -18,6 +18,7 @@ export type Config = {
   readonly delivery: DeliveryConfig
   readonly log: { readonly level: LogLevel }
   readonly auth: AuthConfig
+  readonly database: DatabaseConfig
   /** undefined: there is no upload API. */
   readonly uploads: UploadsConfig | undefined
 }
@@ -225,6 +226,17 @@ export type JwtConfig = {
   readonly projectClaim: string
   readonly scopesClaim: string
   readonly toleranceSeconds: number
+}
+
+/** Where everything is that must not be forgotten: a SQLite file of this machine, or a PostgreSQL database for many. */
+export type DatabaseConfig = { readonly file: string } | { readonly postgres: PostgresConfig }
+
+export type PostgresConfig = {
+  /** With the password. */
+  readonly url: string
+  /** At once, beside the one that hears of changes. */
+  readonly connections: number
+  readonly statementTimeoutMs: number
 }
 
 export type UploadsConfig = {

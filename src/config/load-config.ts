@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { assembleAuth } from './assemble-auth.ts'
+import { assembleDatabase, databaseNotices } from './assemble-database.ts'
 import { assembleSources } from './assemble-sources.ts'
 import type { Places } from './assemble-sources.ts'
 import { assembleUploads } from './assemble-uploads.ts'
@@ -97,6 +98,7 @@ function assembleConfig(
     },
     log: { level: values.logLevel },
     auth,
+    database: assembleDatabase(values, resolve(places.cwd, values.dataDir)),
     uploads,
   }
 }
@@ -215,6 +217,7 @@ function noticesOf(env: Environment, config: Config): string[] {
       (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
     ),
     ...regionNotices(env, config),
+    ...databaseNotices(config),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>

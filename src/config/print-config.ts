@@ -1,4 +1,13 @@
-import type { AuthConfig, Config, OriginConfig, S3Credentials, SourceConfig, UploadsConfig } from './config.ts'
+import type {
+  AuthConfig,
+  Config,
+  DatabaseConfig,
+  OriginConfig,
+  S3Credentials,
+  SourceConfig,
+  UploadsConfig,
+} from './config.ts'
+import { shownDatabaseUrl } from './postgres-url.ts'
 
 const redacted = '(redacted)'
 const redactedCredentials: S3Credentials = { accessKeyId: redacted, secretAccessKey: redacted, sessionToken: undefined }
@@ -19,6 +28,7 @@ function redact(config: Config): Config {
       imgixTokens: config.signing.imgixTokens.map(() => redacted),
     },
     auth: redactAuth(config.auth),
+    database: redactDatabase(config.database),
     uploads: config.uploads && redactUploads(config.uploads),
   }
 }
@@ -50,6 +60,11 @@ function redactAuth(auth: AuthConfig): AuthConfig {
       verifyBy: auth.jwt.verifyBy.kind === 'secret' ? { kind: 'secret', secret: redacted } : auth.jwt.verifyBy,
     },
   }
+}
+
+function redactDatabase(database: DatabaseConfig): DatabaseConfig {
+  if ('file' in database) return database
+  return { postgres: { ...database.postgres, url: shownDatabaseUrl(database.postgres.url) } }
 }
 
 function redactUploads(uploads: UploadsConfig): UploadsConfig {

@@ -8,6 +8,7 @@ export const settingGroups = {
   signing: 'Signatures',
   auth: 'Who may call the API',
   uploads: 'Uploads',
+  database: 'Database',
   rendering: 'Rendering and its limits',
   cache: 'Caches',
 } as const

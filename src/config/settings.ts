@@ -16,6 +16,7 @@ import {
 } from './value-parsers.ts'
 import { proxyBlocks } from './api-value-parsers.ts'
 import { authSettings } from './auth-settings.ts'
+import { databaseSettings } from './database-settings.ts'
 import { setting, settingGroups } from './setting.ts'
 import type { Setting } from './setting.ts'
 import { uploadSettings } from './upload-settings.ts'
@@ -430,6 +431,7 @@ export const settings = {
 
   ...authSettings,
   ...uploadSettings,
+  ...databaseSettings,
 
   renderers: setting({
     env: 'HALFTONE_RENDERERS',
@@ -621,7 +623,7 @@ export type SettingValues = {
 }
 
 /** Names of other programs too, so they are no fault; but whoever sets them should know that nothing reads them yet. */
-export const laterSharedSettings = ['REDIS_URL', 'DATABASE_URL'] as const
+export const laterSharedSettings = ['REDIS_URL'] as const
 
 export type SettingDescription = {
   readonly env: string

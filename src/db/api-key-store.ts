@@ -50,8 +50,8 @@ function toApiKey(row: Selectable<ApiKeysTable>): ApiKeyRecord {
     name: row.name,
     project: row.project,
     scopes: JSON.parse(row.scopes) as string[],
-    createdAtMs: Number(row.created_at_ms),
-    lastUsedAtMs: row.last_used_at_ms === null ? undefined : Number(row.last_used_at_ms),
-    revokedAtMs: row.revoked_at_ms === null ? undefined : Number(row.revoked_at_ms),
+    createdAtMs: row.created_at_ms,
+    lastUsedAtMs: row.last_used_at_ms ?? undefined,
+    revokedAtMs: row.revoked_at_ms ?? undefined,
   }
 }

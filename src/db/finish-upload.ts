@@ -93,7 +93,7 @@ async function keepObject(
     .where('key', '=', key)
     .execute()
   return same === undefined
-    ? { objectKey: key, addedBytes: Number(object.byte_length) }
+    ? { objectKey: key, addedBytes: object.byte_length }
     : { objectKey: same.key, addedBytes: undefined }
 }
 

@@ -17,8 +17,8 @@ export function toImage(row: Omit<ImageRow, 'last_version'>): ImageRecord {
     metadata: JSON.parse(row.metadata) as ImageRecord['metadata'],
     version: row.version ?? undefined,
     epoch: row.epoch,
-    createdAtMs: Number(row.created_at_ms),
-    updatedAtMs: Number(row.updated_at_ms),
+    createdAtMs: row.created_at_ms,
+    updatedAtMs: row.updated_at_ms,
   }
 }
 
@@ -29,10 +29,10 @@ export function toVersion(row: VersionRow): VersionRecord {
     uploadId: row.upload_id,
     state: row.state,
     objectKey: row.object_key,
-    byteLength: Number(row.byte_length),
+    byteLength: row.byte_length,
     sha256: row.sha256,
     facts: JSON.parse(row.facts) as VersionRecord['facts'],
-    createdAtMs: Number(row.created_at_ms),
+    createdAtMs: row.created_at_ms,
   }
 }
 

@@ -51,7 +51,7 @@ export function createJobTable(context: StoreContext): JobTable {
         .orderBy('due_at_ms')
         .limit(1)
         .executeTakeFirst()
-      return row && Number(row.due_at_ms)
+      return row?.due_at_ms
     },
     async stats() {
       const rows = await db
@@ -117,7 +117,7 @@ async function takeJob(
     .executeTakeFirst()
   if (row === undefined) return undefined
   const { created_at_ms: addedAtMs, ...job } = row
-  return { ...job, addedAtMs: Number(addedAtMs) }
+  return { ...job, addedAtMs }
 }
 
 type Change = {
@@ -151,7 +151,7 @@ async function listDead({ db }: StoreContext, limit: number): ReturnType<JobTabl
   return rows.map(({ id, kind, payload, attempts, ...row }) => ({
     ...{ id, kind, payload, attempts },
     lastError: row.last_error ?? '',
-    diedAtMs: Number(row.died_at_ms),
+    diedAtMs: row.died_at_ms ?? 0,
   }))
 }
 

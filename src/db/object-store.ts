@@ -33,9 +33,9 @@ function toObject(row: ObjectRow): ObjectRecord {
     owner: row.owner,
     sha256: row.sha256,
     storedSha256: row.stored_sha256,
-    byteLength: Number(row.byte_length),
+    byteLength: row.byte_length,
     state: row.state,
-    createdAtMs: Number(row.created_at_ms),
+    createdAtMs: row.created_at_ms,
   }
 }
 

@@ -1,33 +1,34 @@
-import { Kysely } from 'kysely'
-import { AppError } from '../errors.ts'
+import type { DatabaseConfig, PostgresConfig } from '../config/config.ts'
 import { createApiKeyStore } from './api-key-store.ts'
 import { createImageStore } from './image-store.ts'
 import { createJobTable } from './job-table.ts'
-import { migrate, type MigrationReport } from './migrate.ts'
+import type { MigrationReport } from './migrate.ts'
 import { createObjectStore } from './object-store.ts'
-import { openDatabase, type SqliteDatabase } from './open-database.ts'
+import { openSqlite } from './open-sqlite.ts'
 import { createOutboxStore } from './outbox-store.ts'
-import type { Schema } from './schema.ts'
+import { retryConflicts } from './retry-conflicts.ts'
 import { createSecretStore } from './secret-store.ts'
 import { createShareStore } from './share-store.ts'
-import { createChangeMark, createSqliteDialect, sqliteTables } from './sqlite-dialect.ts'
 import type { Stores } from './stores.ts'
 import { createSurveyStore } from './survey-store.ts'
 import { createUploadStore } from './upload-store.ts'
 
-/** For switching the file to WAL, which another process may be doing; every later wait is the dialect's, and blocks nothing. */
-const openTimeoutMs = 5000
-const busyTimeoutMs = 5
+type LogLine = (event: string, fields?: Readonly<Record<string, unknown>>) => void
 
-export type StoresOptions = {
-  /** Made where there is none; `:memory:` for one that is gone on close. */
-  readonly file: string
+/** A file is made where there is none; `:memory:` for one that is gone on close. */
+export type StoresOptions = DatabaseConfig & {
   readonly now?: () => number
   /** Sees every statement, for tests of query plans. */
   readonly onQuery?: (query: { readonly sql: string; readonly parameters: readonly unknown[] }) => void
+  /** What becomes of connections; for a file there is nothing to tell. */
+  readonly log?: { readonly warn: LogLine; readonly info: LogLine }
+  /** Refuses a PostgreSQL database without our tables instead of making them. */
+  readonly mustExist?: boolean
 }
 
-/** Opens the database and brings it up to date. Throws when a newer release has been there before, or the file cannot be used. */
+type Opened = { readonly stores: Stores; readonly report: MigrationReport }
+
+/** Opens the database and brings it up to date. Throws when a newer release has been there before, or it cannot be used. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { stores } = await openMigrated(options)
   return stores
@@ -40,36 +41,29 @@ export async function migrateStores(options: StoresOptions): Promise<MigrationRe
   return report
 }
 
-async function openMigrated(options: StoresOptions): Promise<{ stores: Stores; report: MigrationReport }> {
-  const { file, now = Date.now, onQuery } = options
-  const database = openFile(file)
-  try {
-    database.pragma(`busy_timeout = ${busyTimeoutMs}`)
-    const changeMark = createChangeMark(database)
-    const db = new Kysely<Schema>({
-      dialect: createSqliteDialect(database, changeMark.bump),
-      ...(onQuery && { log: ({ query }) => onQuery(query) }),
-    })
-    const report = await migrate(db, sqliteTables)
-    const context = { db, now, changeMark: changeMark.read }
-    return { stores: createStores(context), report }
-  } catch (error) {
-    database.close()
-    throw error
-  }
+async function openMigrated(options: StoresOptions): Promise<Opened> {
+  if ('postgres' in options) return openShared(options.postgres, options)
+  const { now = Date.now } = options
+  const { db, changeMark, report } = await openSqlite(options)
+  return { stores: createStores({ db, now, changeMark }, () => db.destroy()), report }
 }
 
-/** Durable: what a client was told is confirmed survives a power cut, too. Failures name the file: the operator has to look at it. */
-function openFile(file: string): SqliteDatabase {
-  try {
-    return openDatabase(file, { busyTimeoutMs: openTimeoutMs, isDurable: true })
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new AppError('internal', { cause, detail: `The database ${file} cannot be opened: ${reason}.` })
-  }
+const silent = { warn: () => undefined, info: () => undefined }
+
+/** The driver is loaded when it is needed. */
+async function openShared(config: PostgresConfig, options: Omit<StoresOptions, 'file' | 'postgres'>): Promise<Opened> {
+  const { now = Date.now, log = silent, ...rest } = options
+  const { openPostgres } = await import('./open-postgres.ts')
+  const { isConflict, isPassingConflict } = await import('./postgres-failure.ts')
+  const { db, feed, report } = await openPostgres(config, { ...rest, log })
+  const stores = createStores({ db, now, changeMark: feed.read }, async () => {
+    await feed.close()
+    await db.destroy()
+  })
+  return { stores: retryConflicts(stores, { isConflict, isPassing: isPassingConflict }), report }
 }
 
-function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
+function createStores(context: Parameters<typeof createImageStore>[0], close: () => Promise<void>): Stores {
   return {
     uploads: createUploadStore(context),
     images: createImageStore(context),
@@ -80,6 +74,6 @@ function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
     jobs: createJobTable(context),
     secrets: createSecretStore(context),
     survey: createSurveyStore(context),
-    close: () => context.db.destroy(),
+    close,
   }
 }

@@ -107,8 +107,8 @@ function toMessage(row: Selectable<OutboxTable>): OutboxRecord {
     payload: row.payload,
     state: row.state,
     attempts: row.attempts,
-    nextAttemptAtMs: Number(row.next_attempt_at_ms),
+    nextAttemptAtMs: row.next_attempt_at_ms,
     lastError: row.last_error ?? undefined,
-    createdAtMs: Number(row.created_at_ms),
+    createdAtMs: row.created_at_ms,
   }
 }

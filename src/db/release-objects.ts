@@ -26,7 +26,7 @@ export async function releaseObjects(
     .where(unreferenced)
     .returning(['key', 'byte_length'])
     .execute()
-  const bytes = released.reduce((sum, object) => sum + Number(object.byte_length), 0)
+  const bytes = released.reduce((sum, object) => sum + object.byte_length, 0)
   await changeUsage(tx, owner, { storedBytes: -bytes, objects: -released.length })
   return released.map(({ key }) => key)
 }

@@ -1,4 +1,4 @@
-import type { ColumnType, Kysely, Selectable, Transaction } from 'kysely'
+import type { Kysely, Selectable, Transaction } from 'kysely'
 import type {
   ImageState,
   ObjectRecord,
@@ -9,9 +9,9 @@ import type {
   Visibility,
 } from './records.ts'
 
-/** Bytes and Unix ms. PostgreSQL hands 64-bit integers out as strings, so whoever reads one says `Number()`. */
-export type BigInteger = ColumnType<number | string, number, number>
-export type MaybeBigInteger = ColumnType<number | string | null, number | null, number | null>
+/** Bytes and Unix ms: 64 bits wide in the database, and numbers here by either dialect. */
+export type BigInteger = number
+export type MaybeBigInteger = number | null
 
 /** JSON is kept as text, written and parsed here: both databases then hand out the same. */
 type Json = string

@@ -68,11 +68,11 @@ function toShare(row: Selectable<SharesTable>): ShareRecord {
     id: row.id,
     imageId: row.image_id,
     createdBy: row.created_by,
-    expiresAtMs: Number(row.expires_at_ms),
+    expiresAtMs: row.expires_at_ms,
     maxUses: row.max_uses ?? undefined,
     uses: row.uses,
     params: row.params ?? undefined,
-    revokedAtMs: row.revoked_at_ms === null ? undefined : Number(row.revoked_at_ms),
-    createdAtMs: Number(row.created_at_ms),
+    revokedAtMs: row.revoked_at_ms ?? undefined,
+    createdAtMs: row.created_at_ms,
   }
 }

@@ -12,7 +12,12 @@ const keptStatements = 300
 const lockWaitMs = 5000
 
 /** STRICT: SQLite would otherwise store a text in a number's place without a word. */
-export const sqliteTables: TableDialect = { bigInteger: 'integer', tableEnd: 'strict' }
+export const sqliteTables: TableDialect = {
+  bigInteger: 'integer',
+  text: 'text',
+  tableEnd: 'strict',
+  announceChanges: () => Promise.resolve(),
+}
 
 /**
  * SQLite as the stores need it: transactions take the write lock when they begin (one that reads first and writes later could not wait

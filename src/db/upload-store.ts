@@ -77,7 +77,7 @@ async function moveOpen({ db, now }: StoreContext, ...[id, from, to, change = {}
 async function listEvents({ db }: StoreContext, id: string): Promise<UploadEvent[]> {
   const rows = await db.selectFrom('upload_events').selectAll().where('upload_id', '=', id).orderBy('number').execute()
   return rows.map((row) => ({
-    atMs: Number(row.at_ms),
+    atMs: row.at_ms,
     from: row.from_state ?? undefined,
     to: row.to_state,
     fact: JSON.parse(row.fact) as UploadEvent['fact'],

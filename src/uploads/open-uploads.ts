@@ -1,6 +1,5 @@
 import { ensureFirstKey } from '../auth/issue-api-key.ts'
 import type { Config, UploadsConfig } from '../config/config.ts'
-import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
 import { newId } from '../lib/new-id.ts'
@@ -45,7 +44,7 @@ export async function openUploads(
   },
 ) {
   const { rendererPool, logger, metrics, network, origin } = parts
-  const opened = await openStores({ file: databaseFileOf(config) })
+  const opened = await openStores({ ...config.database, log: logger })
   // Written messages wake the deliverer, which reads them from the very stores that wake it.
   const stores = announceMessages(opened, () => deliverer.wake())
   const secrets = await openServerSecrets(stores)

@@ -196,8 +196,8 @@ export function describeJobQueue(name: string, openTestQueues: OpenTestQueues): 
 
     test('a job that runs longer than its lease stays with its queue', async () => {
       const openQueue = await open()
-      const draw = vi.fn<JobHandler>(() => sleep(600))
-      const queues = [openQueue({ leaseMs: 150 }), openQueue({ leaseMs: 150 })]
+      const draw = vi.fn<JobHandler>(() => sleep(1200))
+      const queues = [openQueue({ leaseMs: 400 }), openQueue({ leaseMs: 400 })]
       for (const queue of queues) queue.work({ draw })
       await add(queues[0] ?? openQueue(), 'long')
       await vi.waitFor(() => expect(draw).toHaveBeenCalledTimes(1), soon)

@@ -223,6 +223,9 @@ export function uploadsMigration(dialect: TableDialect): Migration {
           await (unique ? bounded.unique() : bounded).execute()
         }
       }
+      // What `findServed` reads. A new image has no version yet, and is not served.
+      await dialect.announceChanges(db, 'images', ['update', 'delete'])
+      await dialect.announceChanges(db, 'versions', ['insert', 'update', 'delete'])
     },
   }
 }
@@ -230,7 +233,11 @@ export function uploadsMigration(dialect: TableDialect): Migration {
 async function createTable(db: Kysely<unknown>, name: string, table: Table, dialect: TableDialect): Promise<void> {
   let builder: Builder = db.schema.createTable(name).modifyEnd(sql.raw(dialect.tableEnd))
   for (const [column, kind] of Object.entries(table.columns)) {
-    const type = kind.startsWith('big') ? dialect.bigInteger : kind.startsWith('text') ? 'text' : 'integer'
+    const type = kind.startsWith('big')
+      ? dialect.bigInteger
+      : kind.startsWith('text')
+        ? sql.raw(dialect.text)
+        : 'integer'
     const target = table.references?.[column]
     builder = builder.addColumn(column, type, (one) => {
       const checked = kind.endsWith('?') ? one : one.notNull()

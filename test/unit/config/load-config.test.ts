@@ -95,6 +95,7 @@ test('names are unique, and all but those shared with other programs begin with 
     'S3_ENDPOINT',
     'S3_REGION',
     'S3_FORCE_PATH_STYLE',
+    'DATABASE_URL',
   ])
 })
 
@@ -211,6 +212,27 @@ describe('faults', () => {
     ['HALFTONE_METRICS_PORTS', 'HALFTONE_METRICS_PORT'],
   ])('%s is no setting, but %s is', (name, meant) => {
     expect(faultsOf({ [name]: '1' })).toEqual({ [name]: `is not a setting. Did you mean ${meant}?` })
+  })
+
+  test('DATABASE_URL names another database than the file, and what is none of PostgreSQL is refused without a word of it', () => {
+    expect(configOf({}).database).toEqual({ file: join(cwd, 'data', 'halftone.sqlite') })
+    const url = 'postgresql://app:s%40crt@db.example:5433/pictures?sslmode=verify-full'
+    const loaded = load({ DATABASE_URL: url, HALFTONE_DATABASE_CONNECTIONS: '4', HALFTONE_DATABASE_SECONDS: '2.5' })
+    const postgres = { url, connections: 4, statementTimeoutMs: 2500 }
+    expect(loaded).toMatchObject({ ok: true, config: { database: { postgres } } })
+    expect(loaded.ok && loaded.notices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    expect(printConfig(configOf({ DATABASE_URL: url }), 'json')).toContain(
+      '"postgresql://app@db.example:5433/pictures"',
+    )
+    expect(faultsOf({ DATABASE_URL: 'postgres:///pictures?host=/run/postgresql' })).toEqual({})
+    for (const wrong of [
+      ...['mysql://u:s3cret@db/p', 'postgres://u:s3cret@db', 'postgres://u:s3cret@db/', 'postgres:///p'],
+      ...['postgres://u:100%@db/s3cret', 's3cret', 'postgres://u:s3cret@db:port/p'],
+    ]) {
+      const { DATABASE_URL = '' } = faultsOf({ DATABASE_URL: wrong })
+      expect(DATABASE_URL).toMatch(/^expected postgres:\/\/user:password@host:port\/database/)
+      expect(DATABASE_URL).not.toContain('s3cret')
+    }
   })
 
   test('settings shared with other programs are only noticed when nothing reads them', () => {

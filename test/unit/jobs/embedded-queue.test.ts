@@ -3,43 +3,15 @@ import { openStores } from '../../../src/db/open-stores.ts'
 import { createEmbeddedQueue, type JobTable } from '../../../src/jobs/embedded-queue.ts'
 import { nextTry, retryDelayMs } from '../../../src/jobs/retry-delay.ts'
 import { describeJobQueue } from '../../contract/job-queue.contract.ts'
+import { embeddedQueues } from '../../helpers/embedded-queues.ts'
 
 const log = { warn: () => undefined }
 const isOutage = (error: unknown) => error instanceof RangeError
 
-describeJobQueue('embedded', async () => {
-  const stores = await openStores({ file: ':memory:' })
-  return {
-    openQueue: (settings = {}) => {
-      const cable = { isCut: false }
-      const queue = createEmbeddedQueue({
-        table: cuttable(stores.jobs, cable),
-        ...{ concurrency: 2, maxAttempts: 3, jobTimeoutMs: 5_000, leaseMs: 1_000, pollMs: 50, drainMs: 200, log },
-        ...{ retryForMs: 1_000, isOutage },
-        retryMs: { first: 20, longest: 100 },
-        ...settings,
-      })
-      return { ...queue, crash: () => void (cable.isCut = true) }
-    },
-    close: () => stores.close(),
-  }
-})
-
-/** A table that no longer hears one of its queues: what a killed process does from there on. */
-function cuttable(table: JobTable, cable: { readonly isCut: boolean }): JobTable {
-  const unlessCut = <Asked extends unknown[], T>(work: (...asked: Asked) => Promise<T>, otherwise: T) =>
-    ((...asked) => (cable.isCut ? Promise.resolve(otherwise) : work(...asked))) satisfies (
-      ...asked: Asked
-    ) => Promise<T>
-  return {
-    ...table,
-    take: unlessCut(table.take, undefined),
-    extend: unlessCut(table.extend, true),
-    done: unlessCut(table.done, true),
-    failed: unlessCut(table.failed, true),
-    nextDueAtMs: unlessCut(table.nextDueAtMs, undefined),
-  }
-}
+describeJobQueue(
+  'embedded',
+  embeddedQueues(() => openStores({ file: ':memory:' })),
+)
 
 test('a queue that lost its lease stops the job and settles nothing', async () => {
   const stores = await openStores({ file: ':memory:' })

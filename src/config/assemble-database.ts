@@ -1,0 +1,17 @@
+import { join } from 'node:path'
+import type { Config, DatabaseConfig } from './config.ts'
+import type { SettingValues } from './settings.ts'
+
+export function assembleDatabase(values: SettingValues, dataDir: string): DatabaseConfig {
+  const { databaseUrl: url, databaseConnections = 2, databaseSeconds = 1 } = values
+  if (url === undefined) return { file: join(dataDir, 'halftone.sqlite') }
+  return { postgres: { url, connections: databaseConnections, statementTimeoutMs: Math.round(databaseSeconds * 1000) } }
+}
+
+/** A shared database that knows of bytes on one machine serves them there only. */
+export function databaseNotices({ database, uploads }: Pick<Config, 'database' | 'uploads'>): string[] {
+  if (!('postgres' in database) || uploads?.target.kind !== 'disk') return []
+  return [
+    'DATABASE_URL is shared by several servers as a rule, but HALFTONE_UPLOADS=disk keeps the bytes on this machine: name a bucket (s3://…), or share HALFTONE_DATA_DIR',
+  ]
+}
