@@ -10,6 +10,7 @@ import type { Metrics } from '../observability/metrics.ts'
 import { createUrlSigner } from '../signing/create-url-signer.ts'
 import { signWebhook } from '../signing/webhook-signature.ts'
 import { parseBlocks } from '../sources/address-guard.ts'
+import { fetchAsNamed } from '../sources/fetch-as-named.ts'
 import { fetchFrom } from '../sources/fetch-from.ts'
 import { createGuardedClient } from '../sources/guarded-client.ts'
 import type { ResolveHost } from '../sources/resolve-host.ts'
@@ -91,6 +92,7 @@ export async function openUploads(
     /** Of the disk target, which takes its bytes at this server. */
     door: created.kind === 'disk' ? created.target.door : undefined,
     fetchOriginal: fetchFrom(clients.guarded),
+    fetchKeySet: fetchAsNamed(clients.keys),
     deadJobs: queue,
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
@@ -103,7 +105,7 @@ export async function openUploads(
       await Promise.all([deliverer.close(), uploads.drain()])
     },
     async close() {
-      await Promise.all([uploads, clients.guarded, clients.webhooks, clients.operators].map((part) => part.close()))
+      await Promise.all([uploads, ...Object.values(clients)].map((part) => part.close()))
     },
   }
 }
@@ -118,20 +120,23 @@ async function warnOfWebhooks(
 }
 
 /**
- * Three doors to the network. What users name goes through the guarded one; webhooks likewise, to what is allowed for them. The moderator is named by the operator alone, and stands next
- * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
+ * The doors to the network. What users name goes through the guarded one; webhooks likewise, to what is allowed for them. The moderator and the provider of keys are named by the operator
+ * alone, and stand next door as a rule, so that loopback and private addresses are right; neither is sent to another place by a redirect.
  */
 function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
   const { timeoutMs } = moderation
   const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
   const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
   const { limits, allowAddresses, webhookAddresses } = outgoing
+  const everywhere = parseBlocks(['0.0.0.0/0', '::/0'])
   return {
     guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
     webhooks: createGuardedClient({ ...common, limits, allowed: parseBlocks(webhookAddresses) }),
-    operators: createGuardedClient({
-      ...{ ...common, limits: { ...limits, ...patience } },
-      allowed: parseBlocks(['0.0.0.0/0', '::/0']),
+    operators: createGuardedClient({ ...common, limits: { ...limits, ...patience }, allowed: everywhere }),
+    // Behind one proxy the provider may have the very host name of this server, which publishes no keys that it could loop on.
+    keys: createGuardedClient({
+      ...{ ...common, ownHosts: new Set(), allowed: everywhere },
+      limits: { ...limits, maxRedirects: 0 },
     }),
   }
 }

@@ -28,15 +28,21 @@ export type Method = keyof typeof methods
 export type UploadServer = Awaited<ReturnType<typeof startUploads>>
 
 /** The whole application with uploads on, over an empty folder; a key for everything, and JWTs for owners. */
-export async function startUploads(settings: Record<string, string> = {}) {
+export async function startUploads(
+  settings: Record<string, string> = {},
+  options: Parameters<typeof startHalftone>[1] = {},
+) {
   const pictures = makePictureFolder({})
-  const halftone = await startHalftone({
-    HALFTONE_SOURCE: pictures.folder,
-    HALFTONE_RENDERERS: '1',
-    HALFTONE_API_KEYS: `app:${apiKey}`,
-    HALFTONE_JWT_SECRET: jwtSecret,
-    ...settings,
-  })
+  const halftone = await startHalftone(
+    {
+      HALFTONE_SOURCE: pictures.folder,
+      HALFTONE_RENDERERS: '1',
+      HALFTONE_API_KEYS: `app:${apiKey}`,
+      HALFTONE_JWT_SECRET: jwtSecret,
+      ...settings,
+    },
+    options,
+  )
   return {
     ...{ halftone, origin: halftone.origin, dataDir: halftone.dataDir },
     /** The key of the application, with every scope. */
