@@ -31,6 +31,8 @@ export type UploadRecord = Owner & {
   readonly stagingKey: string
   /** The store's id of an upload in parts. */
   readonly multipartId: string | undefined
+  /** How an upload in parts was cut when it was allowed; undefined for other ways. */
+  readonly partBytes: number | undefined
   /** What the quota holds back for it. */
   readonly reservedBytes: number
   /** Why it was rejected or failed: a code of the error table and a public sentence. */

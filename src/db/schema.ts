@@ -33,6 +33,8 @@ export type UploadsTable = {
   metadata: Json
   staging_key: string
   multipart_id: string | null
+  /** Since 0002: null also where the parts were begun before. */
+  part_bytes: MaybeBigInteger
   reserved_bytes: BigInteger
   reason_code: string | null
   reason_detail: string | null

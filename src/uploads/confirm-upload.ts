@@ -4,7 +4,7 @@ import { withDeadline } from '../lib/deadline.ts'
 import { sniffFormat } from '../transform/executor/sniff-format.ts'
 import { projectOf } from './access.ts'
 import { rejectUpload } from './end-upload.ts'
-import { partCount } from './presign-upload.ts'
+import { partsOf } from './presign-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { assertFacts, rulesOfRecord } from './upload-policy.ts'
 import { expiredUpload } from './upload-state.ts'
@@ -96,7 +96,7 @@ export function reasonOf(upload: UploadRecord): AppError {
 async function assembleParts(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
   const { multipartId, stagingKey, byteLength } = upload
   if (multipartId === undefined || byteLength === undefined) return
-  const expectedParts = partCount(byteLength, deps)
+  const { count: expectedParts } = partsOf(upload, byteLength, deps)
   if (!(await deps.target.completeParts({ key: stagingKey, multipartId, expectedParts }, signal))) {
     throw notUploaded(upload, deps, `Not all of the ${expectedParts} parts are there.`)
   }

@@ -37,7 +37,7 @@ export async function presignUpload(
   const { filename, sha256, size: byteLength, type: contentType } = intent
   assertIntent(image.rules, { contentType, byteLength })
   const { upload, repeated } = await createUpload(
-    { image, filename, sha256, byteLength, contentType, way: wayFor(intent, deps) },
+    { image, filename, sha256, byteLength, contentType, ...wayFor(intent, deps) },
     {
       principal,
       // Those without credentials are told apart by address only: a repeated key would hand one the upload of another.
@@ -56,6 +56,7 @@ export async function presignUpload(
 export async function createUpload(
   asked: Pick<UploadRecord, 'filename' | 'sha256' | 'byteLength' | 'contentType' | 'way'> & {
     readonly image: IntendedImage
+    readonly partBytes?: number
   },
   by: { readonly principal: Principal; readonly idempotency?: { readonly key: string; readonly body: unknown } },
   deps: UploadDeps,
@@ -73,6 +74,7 @@ export async function createUpload(
       subject: image.subject,
       metadata: image.metadata,
       stagingKey: `staging/${id}`,
+      partBytes: file.partBytes,
       reservedBytes: file.byteLength ?? image.rules.maxBytes,
       expiresAtMs: now + deps.config.permissionSeconds * 1000,
       createdAtMs: now,
@@ -110,12 +112,12 @@ export async function signParts(
     })
   }
   if (upload.expiresAtMs <= deps.now()) throw expiredUpload()
-  const count = partCount(byteLength, deps)
+  const { partBytes, count } = partsOf(upload, byteLength, deps)
   const parts = numbers.map((number) => {
     if (number < 1 || number > count) {
       throw new AppError('bad_request', { detail: `"numbers": expected 1 to ${count}, got ${number}.` })
     }
-    return { number, byteLength: Math.min(deps.config.partBytes, byteLength - (number - 1) * deps.config.partBytes) }
+    return { number, byteLength: Math.min(partBytes, byteLength - (number - 1) * partBytes) }
   })
   const asked = { key: stagingKey, multipartId, parts, expiresInSeconds: secondsLeft(upload, deps) }
   return deps.target.signParts(asked, withDeadline(signal, deps.config.targetTimeoutMs))
@@ -126,18 +128,29 @@ function secondsLeft({ expiresAtMs }: UploadRecord, { now }: UploadDeps): number
   return Math.max(1, Math.floor((expiresAtMs - now()) / 1000))
 }
 
-export function partCount(byteLength: number, { config }: Pick<UploadDeps, 'config'>): number {
-  return Math.ceil(byteLength / config.partBytes)
+/** How an upload is cut: as it was when it was allowed, and by the setting where that was before records said so. */
+export function partsOf(
+  upload: Pick<UploadRecord, 'partBytes'>,
+  byteLength: number,
+  { config }: Pick<UploadDeps, 'config'>,
+): { readonly partBytes: number; readonly count: number } {
+  const partBytes = upload.partBytes ?? config.partBytes
+  return { partBytes, count: Math.ceil(byteLength / partBytes) }
 }
 
-function wayFor(intent: UploadIntent, { config, target }: UploadDeps): UploadWay {
+function wayFor(
+  intent: UploadIntent,
+  { config, target }: UploadDeps,
+): { readonly way: UploadWay; readonly partBytes?: number } {
   if (intent.size === undefined) {
-    if (target.capabilities.presignedPost) return 'post'
+    if (target.capabilities.presignedPost) return { way: 'post' }
     throw new AppError('bad_request', {
       detail: '"size": expected the number of bytes, got nothing; this store takes no uploads of unknown size.',
     })
   }
-  return intent.size >= config.partsFromBytes && target.capabilities.parts ? 'parts' : 'put'
+  return intent.size >= config.partsFromBytes && target.capabilities.parts
+    ? { way: 'parts', partBytes: config.partBytes }
+    : { way: 'put' }
 }
 
 async function permit(
@@ -161,6 +174,6 @@ async function permit(
     const { stagingKey: key, contentType } = upload
     await stores.uploads.setMultipart(upload.id, await target.startParts({ key, contentType }, within))
   }
-  const parts = partCount(permission.byteLength, deps)
-  return { method: 'PARTS', partBytes: config.partBytes, parts, url: `${deps.origin()}/v1/uploads/${upload.id}/parts` }
+  const { partBytes, count: parts } = partsOf(upload, permission.byteLength, deps)
+  return { method: 'PARTS', partBytes, parts, url: `${deps.origin()}/v1/uploads/${upload.id}/parts` }
 }
