@@ -238,6 +238,8 @@ export type UploadsConfig = {
   /** Larger files are uploaded in parts of `partBytes`. */
   readonly partsFromBytes: number
   readonly partBytes: number
+  /** Life of an upload in parts, whose permissions are given anew until then. */
+  readonly partsSeconds: number
   /** How long uploaded bytes that were never confirmed, and objects without a row, are left alone. */
   readonly graceSeconds: number
   readonly sweepSeconds: number

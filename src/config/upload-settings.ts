@@ -151,7 +151,7 @@ export const uploadSettings = {
   permissionSeconds: setting({
     env: 'HALFTONE_UPLOAD_PERMISSION_SECONDS',
     group: 'uploads',
-    meaning: 'Life of a permission to upload.',
+    meaning: 'Life of a permission to upload, for each part of its own.',
     value: wholeNumber({ min: 10, max: 86400, unit: 'seconds' }),
     default: '900',
     why: '50 MB take 13 minutes at 0.5 Mbit/s.',
@@ -171,6 +171,15 @@ export const uploadSettings = {
     value: decimalNumber({ min: 5.25, max: 1000, unit: megabytes }),
     default: '8',
     why: 'S3 takes no less than 5 MiB, and not more than 10,000 parts.',
+  }),
+  partsHours: setting({
+    env: 'HALFTONE_UPLOAD_PARTS_HOURS',
+    group: 'uploads',
+    meaning:
+      'How long an upload in parts may take in all; its quota is held back meanwhile. Each part is signed anew for HALFTONE_UPLOAD_PERMISSION_SECONDS.',
+    value: decimalNumber({ min: 0.1, max: 168, unit: 'hours' }),
+    default: '24',
+    why: '2 GB take 9 hours at 0.5 Mbit/s; stores that clear up after clients leave parts alone for a day at least.',
   }),
   uploadGraceSeconds: setting({
     env: 'HALFTONE_UPLOAD_GRACE_SECONDS',

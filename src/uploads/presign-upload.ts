@@ -76,7 +76,7 @@ export async function createUpload(
       stagingKey: `staging/${id}`,
       partBytes: file.partBytes,
       reservedBytes: file.byteLength ?? image.rules.maxBytes,
-      expiresAtMs: now + deps.config.permissionSeconds * 1000,
+      expiresAtMs: now + lifeSeconds(file.way, deps) * 1000,
       createdAtMs: now,
     },
     {
@@ -93,18 +93,29 @@ export async function createUpload(
   )
 }
 
+/** A slow line needs hours for many parts; none of their permissions lasts longer than any other. */
+function lifeSeconds(way: UploadWay, { config }: UploadDeps): number {
+  return way === 'parts' ? Math.max(config.partsSeconds, config.permissionSeconds) : config.permissionSeconds
+}
+
 /** Whose idempotency keys are apart from all others'. Nobody in particular has no name, but an owner. */
 function nameOf({ project, kind, owner, name }: Principal): string {
   return JSON.stringify([project, kind, owner, name])
 }
 
-/** Signs more parts of an upload, in batches as the client gets there. Throws `wrong_state`, `bad_request`. */
+export type SignedParts = {
+  /** How long they may be begun with; after that they are asked for anew, while the upload lasts. */
+  readonly expiresInSeconds: number
+  readonly parts: readonly (SignedRequest & { readonly number: number })[]
+}
+
+/** Signs parts of an upload, in batches as the client gets there, and again where it was too slow. Throws `wrong_state`, `bad_request`. */
 export async function signParts(
   upload: UploadRecord,
   numbers: readonly number[],
   deps: UploadDeps,
   signal: AbortSignal,
-): Promise<readonly (SignedRequest & { readonly number: number })[]> {
+): Promise<SignedParts> {
   const { multipartId, byteLength, stagingKey, state } = upload
   if (state !== 'pending' || multipartId === undefined || byteLength === undefined) {
     throw new AppError('wrong_state', {
@@ -119,13 +130,17 @@ export async function signParts(
     }
     return { number, byteLength: Math.min(partBytes, byteLength - (number - 1) * partBytes) }
   })
-  const asked = { key: stagingKey, multipartId, parts, expiresInSeconds: secondsLeft(upload, deps) }
-  return deps.target.signParts(asked, withDeadline(signal, deps.config.targetTimeoutMs))
+  const expiresInSeconds = permissionSeconds(upload, deps)
+  const asked = { key: stagingKey, multipartId, parts, expiresInSeconds }
+  return {
+    expiresInSeconds,
+    parts: await deps.target.signParts(asked, withDeadline(signal, deps.config.targetTimeoutMs)),
+  }
 }
 
 /** No permission outlives its upload, however late it is asked for. */
-function secondsLeft({ expiresAtMs }: UploadRecord, { now }: UploadDeps): number {
-  return Math.max(1, Math.floor((expiresAtMs - now()) / 1000))
+function permissionSeconds({ expiresAtMs }: UploadRecord, { config, now }: UploadDeps): number {
+  return Math.max(1, Math.min(config.permissionSeconds, Math.floor((expiresAtMs - now()) / 1000)))
 }
 
 /** How an upload is cut: as it was when it was allowed, and by the setting where that was before records said so. */
@@ -166,7 +181,7 @@ async function permit(
     byteLength: upload.byteLength ?? rules.maxBytes,
     contentType: upload.contentType,
     sha256: upload.sha256,
-    expiresInSeconds: secondsLeft(upload, deps),
+    expiresInSeconds: permissionSeconds(upload, deps),
   }
   if (upload.way === 'post') return target.signPost(permission, within)
   if (upload.way !== 'parts') return target.signPut(permission, within)

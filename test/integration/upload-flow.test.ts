@@ -168,6 +168,26 @@ describe('the other ways in', () => {
     })
   })
 
+  test('parts have hours in all, their quota held back meanwhile, and minutes each', async () => {
+    const user = await server.user('slow')
+    const small = await user.presign(photo)
+    const large = await user.presign(photo, { size: 6 * megabyte })
+    const secondsTo = (iso: string) => (Date.parse(iso) - Date.now()) / 1000
+    expect(secondsTo(small.expiresAt)).toBeLessThanOrEqual(900)
+    expect(secondsTo(large.expiresAt)).toBeGreaterThan(86_000)
+    const signed = await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })
+    expect(signed.json).toMatchObject({ expiresIn: 900, parts: [{ number: 1 }] })
+    // The time of any other upload is up; the parts are asked for anew.
+    const [part] = signed.json['parts'] as SignedRequest[]
+    const until = Number(new URL(part!.url).searchParams.get('expires'))
+    expect(until - Date.now() / 1000).toBeLessThanOrEqual(901)
+    await server.sql('update uploads set created_at_ms = created_at_ms - 7200000 where id = ?', large.id)
+    expect((await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })).status).toBe(200)
+    expect((await user.get('/v1/usage')).json).toMatchObject({ reservedBytes: 6 * megabyte + photo.length })
+    await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1_000_000, large.id)
+    expect((await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })).json).toMatchObject({ code: 'expired' })
+  })
+
   test('parts keep the size they were cut to, whatever the setting says by then', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'halftone-parts-'))
     const begin = (partMB: string) =>

@@ -46,6 +46,7 @@ describe('without any setting', () => {
       permissionSeconds: 900,
       partsFromBytes: 32_000_000,
       partBytes: 8_000_000,
+      partsSeconds: 86_400,
       signedUrlSeconds: 3600,
       signedUrlMaxSeconds: 604_800,
       idempotencySeconds: 86_400,
