@@ -27,6 +27,7 @@ export function assembleUploads(
     permissionSeconds: values.permissionSeconds ?? 0,
     partsFromBytes: bytesOf(values.partsFromMB),
     partBytes: bytesOf(values.partMB),
+    confirmHashBytes: bytesOf(values.confirmHashMB),
     partsSeconds: Math.round((values.partsHours ?? 0) * 3600),
     graceSeconds: values.uploadGraceSeconds ?? 0,
     sweepSeconds: values.uploadSweepSeconds ?? 0,

@@ -240,6 +240,8 @@ export type UploadsConfig = {
   readonly partBytes: number
   /** Life of an upload in parts, whose permissions are given anew until then. */
   readonly partsSeconds: number
+  /** Largest object that confirming hashes itself, where the store does not tell its SHA-256. */
+  readonly confirmHashBytes: number
   /** How long uploaded bytes that were never confirmed, and objects without a row, are left alone. */
   readonly graceSeconds: number
   readonly sweepSeconds: number

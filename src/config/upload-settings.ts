@@ -181,6 +181,15 @@ export const uploadSettings = {
     default: '24',
     why: '2 GB take 9 hours at 0.5 Mbit/s; stores that clear up after clients leave parts alone for a day at least.',
   }),
+  confirmHashMB: setting({
+    env: 'HALFTONE_UPLOAD_CONFIRM_HASH_MB',
+    group: 'uploads',
+    meaning:
+      'Largest upload that confirming reads through to compare its SHA-256, where the store reports none. Of larger ones the job finds out.',
+    value: decimalNumber({ min: 0, max: 5000, unit: megabytes }),
+    default: '64',
+    why: 'Above HALFTONE_UPLOAD_MAX_MB as it ships; a second of a fast network.',
+  }),
   uploadGraceSeconds: setting({
     env: 'HALFTONE_UPLOAD_GRACE_SECONDS',
     group: 'uploads',

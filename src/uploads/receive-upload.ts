@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError, toAppError } from '../errors.ts'
-import { confirmUpload, isVerdict } from './confirm-upload.ts'
+import { assertSum, confirmUpload, isVerdict } from './confirm-upload.ts'
 import { dropStaging, rejectUpload } from './end-upload.ts'
 import { intendedImage } from './intended-image.ts'
 import { createUpload } from './presign-upload.ts'
@@ -55,7 +55,7 @@ export async function fillUpload(
   let filled: Filled
   try {
     filled = await write()
-    assertChecksum(upload.sha256, filled.sha256)
+    assertSum(upload.sha256, filled.sha256)
   } catch (thrown) {
     // Whoever left in the middle, or sent too much, leaves nothing: this upload has no second chance.
     const error = toAppError(thrown)
@@ -73,11 +73,6 @@ export async function fillUpload(
     if (signal.aborted) await dropStaging(upload, deps)
     throw error
   }
-}
-
-function assertChecksum(declared: string | undefined, found: string): void {
-  if (declared === undefined || declared === found) return
-  throw new AppError('checksum_mismatch', { detail: `Declared as ${declared}; the bytes have ${found}.` })
 }
 
 /** What a form calls its file, without what is no part of a name. */

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SignedRequest } from '../../src/uploads/targets/upload-target.ts'
 import { send } from '../contract/upload-target.ts'
 import { ask } from '../helpers/ask.ts'
 import { drawExif, drawZip, jpegSegment, planted, pngChunk, xmpPacket } from '../helpers/draw-metadata.ts'
@@ -295,6 +296,51 @@ describe('refused once the bytes are there', () => {
     expectProblem(await user.confirm(id), 422, 'size_mismatch')
     expect(server.files('staging').has(id)).toBe(false)
     expect(await usageOf(user)).toMatchObject(nothing)
+  })
+
+  test('another SHA-256 than declared, of what came in parts: found by confirming, and not before it is all there', async () => {
+    const parted = await startUploads({
+      HALFTONE_UPLOAD_PARTS_FROM_MB: '5.25',
+      HALFTONE_UPLOAD_PART_MB: '5.25',
+      HALFTONE_UPLOAD_CONFIRM_HASH_MB: '0',
+    })
+    try {
+      const user = await parted.user('parts')
+      const large = Buffer.concat([photo, Buffer.alloc(6_000_000)])
+      const { id } = await user.presign(large, { sha256: '1'.repeat(64) })
+      const { json } = await user.post(`/v1/uploads/${id}/parts`, { numbers: [1, 2] })
+      const parts = json['parts'] as (SignedRequest & { number: number })[]
+      const sendPart = (part: (typeof parts)[number]) =>
+        send(part, large.subarray((part.number - 1) * 5_250_000, part.number * 5_250_000))
+      expect((await sendPart(parts[0]!)).status).toBe(200)
+      expectProblem(await user.confirm(id, 0), 409, 'not_uploaded')
+      expect((await sendPart(parts[1]!)).status).toBe(200)
+      // By the sum that the store took when it put them together: nothing else is hashed here.
+      for (let again = 0; again < 2; again += 1) expectProblem(await user.confirm(id, 0), 422, 'checksum_mismatch')
+      expect(parted.files('staging').size).toBe(0)
+      expect(await usageOf(user)).toMatchObject(nothing)
+    } finally {
+      await parted.stop()
+    }
+  })
+
+  test.each([
+    ['is found by confirming, where the store has no sum of these bytes', '64', 422],
+    ['is found by the job, where that would take confirming too long', '0', 202],
+  ])('another SHA-256 than declared %s', async (_when, hashMB, confirmed) => {
+    const other = await startUploads({ HALFTONE_UPLOAD_CONFIRM_HASH_MB: hashMB })
+    try {
+      const user = await other.user('swaps')
+      const { id } = await user.begin(photo, { sha256: createHash('sha256').update(photo).digest('hex') })
+      swapStaged(other, id, Buffer.concat([photo.subarray(0, -2), Buffer.from([1, 2])]))
+      const answer = await user.confirm(id, 0)
+      expect(answer.status).toBe(confirmed)
+      if (confirmed === 422) expect(other.files('staging').size).toBe(0)
+      expectProblem(await user.confirm(id), 422, 'checksum_mismatch')
+      expect(await usageOf(user)).toMatchObject(nothing)
+    } finally {
+      await other.stop()
+    }
   })
 
   test('another SHA-256 than declared', async () => {

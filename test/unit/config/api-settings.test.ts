@@ -47,6 +47,7 @@ describe('without any setting', () => {
       partsFromBytes: 32_000_000,
       partBytes: 8_000_000,
       partsSeconds: 86_400,
+      confirmHashBytes: 64_000_000,
       signedUrlSeconds: 3600,
       signedUrlMaxSeconds: 604_800,
       idempotencySeconds: 86_400,
