@@ -84,7 +84,8 @@ export const uploadSettings = {
   uploadQuotaObjects: setting({
     env: 'HALFTONE_UPLOAD_QUOTA_OBJECTS',
     group: 'uploads',
-    meaning: 'How many stored objects each owner may have.',
+    meaning:
+      'How many images each owner may have, uploads under way included. Those that share their bytes count one by one.',
     value: wholeNumber({ min: 1, max: 1000000000 }),
     default: undefined,
     defaultText: 'none: no bound',

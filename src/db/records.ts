@@ -135,7 +135,10 @@ export type ApiKeyRecord = {
 export type Usage = {
   readonly storedBytes: number
   readonly reservedBytes: number
+  /** Stored once each, however many images show the same bytes. */
   readonly objects: number
+  /** With a version that is served or waits for review; those yet to come are open uploads. */
+  readonly images: number
   readonly openUploads: number
 }
 

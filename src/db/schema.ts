@@ -103,6 +103,7 @@ export type UsagesTable = {
   stored_bytes: BigInteger
   reserved_bytes: BigInteger
   objects: BigInteger
+  images: BigInteger
   open_uploads: BigInteger
 }
 

@@ -29,7 +29,7 @@ export interface Stores {
   close(): Promise<void>
 }
 
-/** Upper bounds of what an owner may hold; undefined is no bound. */
+/** Upper bounds of what an owner may hold; undefined is no bound. `objects` are images, also those that share their bytes. */
 export type QuotaLimits = {
   readonly bytes: number | undefined
   readonly objects: number | undefined

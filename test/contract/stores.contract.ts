@@ -199,7 +199,7 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
       expect(await stores.images.version(image.id, 1)).toEqual(version)
       expect(await stores.objects.find(version.objectKey)).toMatchObject({ state: 'stored' })
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, openUploads: 0 },
+        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 },
       })
       expect((await stores.uploads.events(upload.id)).at(-1)).toMatchObject({ from: 'processing', to: 'ready' })
       expect(await stores.outbox.list({ limit: 10 })).toMatchObject([
@@ -298,6 +298,43 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
       expect(await stores.uploads.usage(owner)).toMatchObject({ openUploads: allowed, reservedBytes: allowed * 100 })
     })
 
+    test('images that share their bytes count one by one, and as open uploads until they are there', async () => {
+      const { stores, second } = await open()
+      const both = [stores, await second()]
+      const quota = { ...unbounded, objects: 5 }
+      await uploadReady(stores)
+      const waiting = await finishNew(stores, { state: 'quarantined' })
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 1, images: 2 })
+      const tries = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, n) => create(both[n % 2] ?? stores, {}, quota)),
+      )
+      expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+      // Each way out, all at once and some twice.
+      const [first, other] = tries.flatMap((tried) => (tried.status === 'fulfilled' ? [tried.value] : []))
+      await Promise.all([
+        ...both.map((one) => one.images.review(waiting.image.id, 'rejected', [])),
+        ...both.map((one) => one.uploads.end(first!.id, ['pending'], 'expired', {})),
+        ...both.map((one) => one.images.remove(other!.imageId, [])),
+        ...both.map(() => finishNew(stores)),
+        ...both.map((one) => one.survey.settleImage(waiting.image.id)),
+      ])
+      expect(await stores.uploads.recount(false)).toEqual([])
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 1, images: 3, openUploads: 1 })
+      await expect(create(stores, {}, { ...quota, objects: 4 })).rejects.toMatchObject({
+        code: 'quota_exceeded',
+        detail: expect.stringContaining('3 are, with 1 more') as string,
+      })
+    })
+
+    test('a new version is no other image', async () => {
+      const { stores } = await open()
+      const { image } = await uploadReady(stores)
+      await finishNew(stores, { upload: { imageId: image.id }, storedSha256: 'other' })
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 2, images: 1 })
+      await stores.images.remove(image.id, [])
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 0, images: 0 })
+    })
+
     test('a refused upload leaves no row, and one owner does not count against another', async () => {
       const { stores } = await open()
       const quota = { ...unbounded, bytes: 99 }
@@ -326,7 +363,7 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
       await stores.objects.abandoned(clock.nowMs, 10)
       expect(await stores.uploads.recount(true)).toEqual([])
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, openUploads: 0 },
+        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 },
       })
     })
   })
@@ -451,7 +488,7 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
       expect(await stores.uploads.find(replacing.id)).toMatchObject({ state: 'deleted' })
       expect(await stores.objects.find(version.objectKey)).toMatchObject({ state: 'deleting' })
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 },
+        ...{ storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 },
       })
     })
   })

@@ -154,12 +154,12 @@ test('usage: held back at first, settled by what is stored, released in the end'
     return counted
   }
   const presigned = await user.begin(photo)
-  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: photo.length, objects: 0, openUploads: 1 })
+  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: photo.length, objects: 0, images: 0, openUploads: 1 })
   await user.confirm(presigned.id)
   const { byteLength } = (await user.get(`/v1/images/${presigned.image.id}`)).json
-  expect(await usage()).toEqual({ storedBytes: byteLength, reservedBytes: 0, objects: 1, openUploads: 0 })
+  expect(await usage()).toEqual({ storedBytes: byteLength, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 })
   await user.delete(`/v1/images/${presigned.image.id}`)
-  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 })
+  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 })
 })
 
 test('nothing of the API may be kept by caches, and only listed origins may read it', async () => {

@@ -68,7 +68,7 @@ async function postAs(user: Api, form: FormData) {
 
 const somebody = (claims: Record<string, unknown> = {}) => server.user(`owner-${(owners += 1)}`, claims)
 const usageOf = async (user: Api) => (await user.get('/v1/usage')).json
-const nothing = { storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 }
+const nothing = { storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 }
 
 function expectProblem(answer: Answer, status: number, code: string): void {
   expect([answer.status, answer.json['code'], answer.json['detail']]).toEqual([status, code, answer.json['detail']])
@@ -147,6 +147,15 @@ describe('refused before anything is stored', () => {
     expectProblem(await user.post('/v1/uploads', { ...intent, size: 10 }), 403, 'quota_exceeded')
     await user.delete(`/v1/images/${second.image.id}`)
     expect((await user.post('/v1/uploads', { ...intent, size: rest })).status).toBe(201)
+  })
+
+  test('a full quota of images that are all the same', async () => {
+    const user = await somebody({ project: 'small' })
+    await user.upload(photo)
+    await user.upload(photo)
+    expect(await usageOf(user)).toMatchObject({ objects: 1, images: 2 })
+    const refused = await user.post('/v1/uploads', { filename: 'a.jpg', type: 'image/jpeg', size: photo.length })
+    expectProblem(refused, 403, 'quota_exceeded')
   })
 })
 
