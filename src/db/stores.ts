@@ -66,6 +66,8 @@ export interface UploadStore {
       }
     },
   ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }>
+  /** The key is as if it had never been used, unless it stands for another upload by now. */
+  freeIdempotency(claim: { readonly principal: string; readonly key: string; readonly uploadId: string }): Promise<void>
   find(id: string): Promise<UploadRecord | undefined>
   /** The first one stays; resolves to the one that it has. */
   setMultipart(id: string, multipartId: string): Promise<string | undefined>

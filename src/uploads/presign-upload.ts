@@ -38,13 +38,7 @@ export async function presignUpload(
   assertIntent(image.rules, { contentType, byteLength })
   const { upload, repeated } = await createUpload(
     { image, filename, sha256, byteLength, contentType, ...wayFor(intent, deps) },
-    {
-      principal,
-      // Those without credentials are told apart by address only: a repeated key would hand one the upload of another.
-      ...(idempotencyKey === undefined || principal.kind === 'anonymous'
-        ? {}
-        : { idempotency: { key: idempotencyKey, body: intent } }),
-    },
+    createdBy(principal, idempotencyKey, intent),
     deps,
   )
   if (!repeated) deps.count('presigned')
@@ -52,13 +46,36 @@ export async function presignUpload(
   return { upload, permission, repeated }
 }
 
+/** Who begins an upload; with the key and the body that it goes with, twice the same is one. */
+export type CreatedBy = {
+  readonly principal: Principal
+  readonly idempotency?: { readonly key: string; readonly body: unknown }
+}
+
+export type CreateAsked = Pick<UploadRecord, 'filename' | 'sha256' | 'byteLength' | 'contentType' | 'way'> & {
+  readonly image: IntendedImage
+  readonly partBytes?: number
+}
+
+/** Those without credentials are told apart by address only: a repeated key would hand one the upload of another. */
+export function createdBy(principal: Principal, key: string | undefined, body: unknown): CreatedBy {
+  return key === undefined || principal.kind === 'anonymous' ? { principal } : { principal, idempotency: { key, body } }
+}
+
+/** Forgets that a key was used for this upload. */
+export async function freeKey(
+  { id: uploadId }: UploadRecord,
+  { principal, idempotency }: CreatedBy,
+  { stores }: UploadDeps,
+): Promise<void> {
+  if (idempotency === undefined) return
+  await stores.uploads.freeIdempotency({ principal: nameOf(principal), key: idempotency.key, uploadId })
+}
+
 /** The record of an upload that is allowed. Throws `quota_exceeded`, `idempotency_mismatch`, `not_found` (the image to replace). */
 export async function createUpload(
-  asked: Pick<UploadRecord, 'filename' | 'sha256' | 'byteLength' | 'contentType' | 'way'> & {
-    readonly image: IntendedImage
-    readonly partBytes?: number
-  },
-  by: { readonly principal: Principal; readonly idempotency?: { readonly key: string; readonly body: unknown } },
+  asked: CreateAsked,
+  by: CreatedBy,
   deps: UploadDeps,
 ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }> {
   const { principal, idempotency } = by

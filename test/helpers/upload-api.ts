@@ -116,11 +116,12 @@ export function apiAs(origin: string, bearer: string | undefined) {
     async form(
       fields: Record<string, string>,
       file: Buffer,
-      told: { type?: string; name?: string; wait?: number } = {},
+      told: { type?: string; name?: string; wait?: number; key?: string } = {},
     ) {
-      const { type = 'image/jpeg', name = 'photo.jpg', wait = 20 } = told
+      const { type = 'image/jpeg', name = 'photo.jpg', wait = 20, key } = told
       const asked = request(origin).post('/v1/images').set('Prefer', `wait=${wait}`).buffer(true).parse(readBytes)
       if (bearer !== undefined) asked.set('Authorization', `Bearer ${bearer}`)
+      if (key !== undefined) asked.set('Idempotency-Key', key)
       for (const [field, value] of Object.entries(fields)) asked.field(field, value)
       return answerOf(await asked.attach('file', file, { filename: name, contentType: type }))
     },
