@@ -30,6 +30,7 @@ export function assembleUploads(
     confirmHashBytes: bytesOf(values.confirmHashMB),
     partsSeconds: Math.round((values.partsHours ?? 0) * 3600),
     graceSeconds: values.uploadGraceSeconds ?? 0,
+    retentionSeconds: (values.uploadRetentionDays ?? 0) * 86_400,
     sweepSeconds: values.uploadSweepSeconds ?? 0,
     concurrency: values.uploadConcurrency ?? 1,
     maxAttempts: values.uploadAttempts ?? 1,

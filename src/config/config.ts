@@ -244,6 +244,8 @@ export type UploadsConfig = {
   readonly confirmHashBytes: number
   /** How long uploaded bytes that were never confirmed, and objects without a row, are left alone. */
   readonly graceSeconds: number
+  /** How long records of what is over are kept. */
+  readonly retentionSeconds: number
   readonly sweepSeconds: number
   /** Uploads processed at once; each holds its bytes in memory. */
   readonly concurrency: number

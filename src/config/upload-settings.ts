@@ -199,6 +199,15 @@ export const uploadSettings = {
     default: '86400',
     why: 'A day to notice that the wrong database was restored, before anything is deleted.',
   }),
+  uploadRetentionDays: setting({
+    env: 'HALFTONE_UPLOAD_RETENTION_DAYS',
+    group: 'uploads',
+    meaning:
+      'How long the records of uploads that came to nothing, of deleted images, and of messages and jobs that were given up are kept.',
+    value: wholeNumber({ min: 1, max: 36500, unit: 'days' }),
+    default: '90',
+    why: 'Long enough for whoever asks a month later what became of a picture.',
+  }),
   uploadSweepSeconds: setting({
     env: 'HALFTONE_UPLOAD_SWEEP_SECONDS',
     group: 'uploads',

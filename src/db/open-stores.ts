@@ -1,6 +1,7 @@
 import { Kysely } from 'kysely'
 import { AppError } from '../errors.ts'
 import { createApiKeyStore } from './api-key-store.ts'
+import { createHistoryStore } from './history-store.ts'
 import { createImageStore } from './image-store.ts'
 import { createJobTable } from './job-table.ts'
 import { migrate, type MigrationReport } from './migrate.ts'
@@ -80,6 +81,7 @@ function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
     jobs: createJobTable(context),
     secrets: createSecretStore(context),
     survey: createSurveyStore(context),
+    history: createHistoryStore(context),
     close: () => context.db.destroy(),
   }
 }

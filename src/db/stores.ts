@@ -26,6 +26,7 @@ export interface Stores {
   readonly jobs: JobTable
   readonly secrets: SecretStore
   readonly survey: SurveyStore
+  readonly history: HistoryStore
   close(): Promise<void>
 }
 
@@ -336,4 +337,22 @@ export interface SurveyStore {
   hollowImages(limit: number): Promise<{ readonly count: number; readonly examples: readonly ImageRecord[] }>
   /** Brings the state of an image in line with its versions. */
   settleImage(id: string): Promise<void>
+}
+
+/** What is over, and was before a time: for whoever forgets it. Nothing that is shown, waits, or may be tried again is among it. */
+export interface HistoryStore {
+  /** `expired`, `rejected`, `failed` and `deleted` ones that no version of an image that is there stands on; oldest first. */
+  uploads(
+    untilMs: number,
+    limit: number,
+    after?: Pick<UploadRecord, 'updatedAtMs' | 'id'>,
+  ): Promise<readonly UploadRecord[]>
+  /** With its events, and with its image where that is gone and this was the last upload of it. False when it is not old any more. */
+  forgetUpload(id: string, untilMs: number): Promise<boolean>
+  /** Ids of dead messages. */
+  messages(untilMs: number, limit: number): Promise<readonly string[]>
+  /** Ids of dead jobs whose uploads are not to be tried again. */
+  jobs(untilMs: number, limit: number): Promise<readonly string[]>
+  /** False when it is not dead any more. */
+  forget(what: 'message' | 'job', id: string): Promise<boolean>
 }

@@ -493,6 +493,67 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
     })
   })
 
+  describe(`${name}: history`, () => {
+    test('what is over goes when it is old; what was taken up again, or is stood on, does not', async () => {
+      const { stores, clock } = await open()
+      const { history, uploads } = stores
+      const live = await uploadReady(stores)
+      const removed = await uploadReady(stores, { owner: 'another' })
+      await stores.images.remove(removed.image.id, [{ type: 'image.deleted', payload: {} }])
+      const rejected = await create(stores, { imageId: live.image.id })
+      await uploads.end(rejected.id, ['pending'], 'rejected', {})
+      const failed = await create(stores)
+      await uploads.end(failed.id, ['pending'], 'failed', {})
+      const oldMs = clock.nowMs
+      clock.nowMs += 1000
+      const young = await create(stores)
+      await uploads.end(young.id, ['pending'], 'expired', {})
+      const ids = async (...more: [limit?: number, after?: { updatedAtMs: number; id: string }]) =>
+        (await history.uploads(oldMs, more[0] ?? 10, more[1])).map(({ id }) => id)
+      const all = [rejected.id, failed.id, removed.upload.id].sort()
+      expect(await ids()).toEqual(all)
+      const [first] = await history.uploads(oldMs, 1)
+      expect(await ids(10, first)).toEqual(all.slice(1))
+      expect(await history.forgetUpload(young.id, oldMs)).toBe(false)
+      expect(await history.forgetUpload(live.upload.id, clock.nowMs)).toBe(false)
+      expect(await history.forgetUpload(newId('upl'), clock.nowMs)).toBe(false)
+      await uploads.revive(failed.id, unbounded)
+      expect(await history.forgetUpload(failed.id, clock.nowMs)).toBe(false)
+      for (const id of [rejected.id, removed.upload.id]) expect(await history.forgetUpload(id, oldMs)).toBe(true)
+      expect(await stores.images.find(removed.image.id)).toBeUndefined()
+      expect(await stores.images.findServed(live.image.id, 1)).toMatchObject({ version: { version: 1 } })
+      expect(await uploads.events(rejected.id)).toEqual([])
+      expect(await ids()).toEqual([])
+      expect(await uploads.recount(false)).toEqual([])
+    })
+
+    test('dead messages and jobs go, those that wait do not', async () => {
+      const { stores, clock } = await open()
+      const { history, outbox, jobs } = stores
+      for (const type of ['dead', 'replayed', 'waiting']) await uploadReady(stores, { owner: type })
+      const [dead, replayed, waiting] = (await outbox.list({ limit: 3 })).map(({ id }) => id)
+      for (const id of [dead, replayed]) await outbox.failed(id ?? '', 'gone', undefined)
+      const lost = await create(stores)
+      for (const [id, dedupeKey] of [
+        ['job_1', 'none'],
+        ['job_2', lost.id],
+      ] as const) {
+        await jobs.add({ id, kind: 'k', payload: '{}', dedupeKey, runAtMs: clock.nowMs })
+        const taken = await jobs.take(['k'], clock.nowMs, clock.nowMs + 100)
+        await jobs.failed(taken ?? { id: '', lease: 0 }, 'boom', { diedAtMs: clock.nowMs })
+      }
+      await stores.uploads.end(lost.id, ['pending'], 'failed', {})
+      expect(await history.messages(clock.nowMs - 1, 10)).toEqual([])
+      expect(await history.messages(clock.nowMs, 10)).toHaveLength(2)
+      expect(await history.jobs(clock.nowMs, 10)).toEqual(['job_1'])
+      await outbox.replay(replayed ?? '', clock.nowMs)
+      const forgotten = [dead, replayed, waiting].map((id) => history.forget('message', id ?? ''))
+      expect(await Promise.all(forgotten)).toEqual([true, false, false])
+      expect(await history.forget('job', 'job_1')).toBe(true)
+      expect(await jobs.stats()).toMatchObject({ dead: 1 })
+    })
+  })
+
   describe(`${name}: objects`, () => {
     const object = (key: string, storedSha256 = 'same', change = {}) => ({
       ...{ ...owner, key, sha256: 'uploaded', storedSha256, byteLength: 90 },

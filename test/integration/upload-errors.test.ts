@@ -428,6 +428,26 @@ describe('confirmed too early or too late', () => {
     await until(async () => (await user.get(`/v1/uploads/${id}`)).json['state'] === 'ready', 'the sweeper')
   })
 
+  test('records of what is over go after the time they are kept, and ids of deleted images stay 404', async () => {
+    const user = await somebody()
+    const { id, image } = await user.upload(photo, { visibility: 'public' })
+    const text = Buffer.from('no picture '.repeat(50))
+    const refused = await user.begin(text)
+    await user.confirm(refused.id)
+    await user.delete(`/v1/images/${image.id}`)
+    const isKept = (upload: string) => server.rows('select id from uploads where id = ?', upload).length > 0
+    expect([id, refused.id].map(isKept)).toEqual([true, true])
+    const longAgo = Date.now() - 91 * 24 * 3_600_000
+    for (const one of [id, refused.id])
+      await server.sql('update uploads set updated_at_ms = ? where id = ?', longAgo, one)
+    await until(() => ![id, refused.id].some(isKept), 'the sweeper')
+    for (const path of [`/v1/images/${image.id}`, `/v1/uploads/${id}`, `/v1/uploads/${refused.id}`]) {
+      expectProblem(await user.get(path), 404, 'not_found')
+    }
+    expect((await server.halftone.get(pathOf(image.url))).status).toBe(404)
+    expect((await user.presign(photo)).id).not.toBe(id)
+  })
+
   test('the bytes of a confirmed upload are checked as they are when they are served', async () => {
     const user = await somebody()
     const [red, blue] = await Promise.all(['#d01020', '#1020d0'].map(drawColor))

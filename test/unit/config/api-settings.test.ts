@@ -46,6 +46,7 @@ describe('without any setting', () => {
       permissionSeconds: 900,
       partsFromBytes: 32_000_000,
       partBytes: 8_000_000,
+      retentionSeconds: 90 * 86_400,
       partsSeconds: 86_400,
       confirmHashBytes: 64_000_000,
       signedUrlSeconds: 3600,
