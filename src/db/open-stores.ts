@@ -15,6 +15,7 @@ import { createChangeMark, createSqliteDialect, sqliteTables } from './sqlite-di
 import type { Stores } from './stores.ts'
 import { createSurveyStore } from './survey-store.ts'
 import { createUploadStore } from './upload-store.ts'
+import { createWebhookStore } from './webhook-store.ts'
 
 /** For switching the file to WAL, which another process may be doing; every later wait is the dialect's, and blocks nothing. */
 const openTimeoutMs = 5000
@@ -78,6 +79,7 @@ function createStores(context: Parameters<typeof createImageStore>[0]): Stores {
     shares: createShareStore(context),
     apiKeys: createApiKeyStore(context),
     outbox: createOutboxStore(context),
+    webhooks: createWebhookStore(context),
     jobs: createJobTable(context),
     secrets: createSecretStore(context),
     survey: createSurveyStore(context),

@@ -154,3 +154,11 @@ export type OutboxRecord = {
   readonly lastError: string | undefined
   readonly createdAtMs: number
 }
+
+/** A webhook that nothing is sent to; `endpoint` names the URL and secret that it had. */
+export type DisabledWebhook = {
+  readonly project: string
+  readonly endpoint: string
+  readonly reason: string
+  readonly atMs: number
+}

@@ -151,6 +151,8 @@ export type OutboxTable = {
   updated_at_ms: BigInteger
 }
 
+export type DisabledWebhooksTable = { project: string; endpoint: string; reason: string; at_ms: BigInteger }
+
 export type JobsTable = {
   id: string
   kind: string
@@ -180,6 +182,7 @@ export type Schema = {
   shares: SharesTable
   api_keys: ApiKeysTable
   outbox: OutboxTable
+  disabled_webhooks: DisabledWebhooksTable
   jobs: JobsTable
   secrets: SecretsTable
 }

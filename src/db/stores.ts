@@ -1,5 +1,6 @@
 import type {
   ApiKeyRecord,
+  DisabledWebhook,
   ImageRecord,
   ImageState,
   ObjectRecord,
@@ -23,6 +24,7 @@ export interface Stores {
   readonly shares: ShareStore
   readonly apiKeys: ApiKeyStore
   readonly outbox: OutboxStore
+  readonly webhooks: WebhookStore
   readonly jobs: JobTable
   readonly secrets: SecretStore
   readonly survey: SurveyStore
@@ -256,9 +258,24 @@ export interface OutboxStore {
   }): Promise<readonly OutboxRecord[]>
   /** From the start, and at once. False where there is none. */
   replay(id: string, nowMs: number): Promise<boolean>
+  /** Dead ones of a project, from the start and at once; those that were written first, first. Resolves to how many. */
+  replayDead(
+    asked: { readonly project: string; readonly type?: string; readonly sinceMs?: number; readonly limit: number },
+    nowMs: number,
+  ): Promise<number>
   /** Forgets what was delivered until then; dead ones stay. */
   forgetDelivered(untilMs: number): Promise<number>
   stats(): Promise<{ readonly waiting: number; readonly dead: number }>
+}
+
+/** Webhooks that are not to be called, by project. */
+export interface WebhookStore {
+  disabled(project: string): Promise<DisabledWebhook | undefined>
+  /** False when this endpoint is disabled already. */
+  disable(webhook: DisabledWebhook): Promise<boolean>
+  /** False when it was not disabled. */
+  enable(project: string): Promise<boolean>
+  list(): Promise<readonly DisabledWebhook[]>
 }
 
 /** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */

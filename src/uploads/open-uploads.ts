@@ -2,6 +2,7 @@ import { ensureFirstKey } from '../auth/issue-api-key.ts'
 import type { Config, UploadsConfig } from '../config/config.ts'
 import { databaseFileOf } from '../config/database-file.ts'
 import { openStores } from '../db/open-stores.ts'
+import type { WebhookStore } from '../db/stores.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
 import { newId } from '../lib/new-id.ts'
 import { createModerate, createModerators } from '../moderation/create-moderator.ts'
@@ -22,6 +23,7 @@ import { refusedWebhooks } from './refused-webhooks.ts'
 import { createUploadTarget } from './targets/create-upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { refusedReceiver } from './webhook-attempt.ts'
+import { disabledEndpoints } from './webhook-endpoint.ts'
 
 // To one host, for imports and webhooks.
 const outgoingConnections = 8
@@ -66,9 +68,13 @@ export async function openUploads(
   })
   const drainMs = config.server.shutdownTimeoutMs
   const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
-  metrics.watchBacklog({ jobs: () => stores.jobs.stats(), messages: () => stores.outbox.stats() })
+  metrics.watchBacklog({
+    jobs: () => stores.jobs.stats(),
+    messages: () => stores.outbox.stats(),
+    webhooks: async () => ({ disabled: (await disabledEndpoints(settings, stores.webhooks)).length }),
+  })
   const deliverer = createMessageDeliverer({
-    ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
+    ...{ outbox: stores.outbox, webhooks: stores.webhooks, config: settings, drainMs, log, count, now: Date.now },
     post: (request, signal) => clients.webhooks.post(request, signal),
   })
   const uploads = createUploads(settings, {
@@ -96,7 +102,7 @@ export async function openUploads(
     deadJobs: queue,
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
-      void warnOfWebhooks(settings, network, log)
+      void warnOfWebhooks(settings, { ...network, webhooks: stores.webhooks }, log)
       uploads.start()
       deliverer.start()
     },
@@ -112,9 +118,11 @@ export async function openUploads(
 
 async function warnOfWebhooks(
   settings: UploadsConfig,
-  { resolveHost }: Network,
+  { resolveHost, webhooks }: Network & { readonly webhooks: WebhookStore },
   log: UploadDeps['log'],
 ): Promise<void> {
+  for (const { project, reason, atMs } of await disabledEndpoints(settings, webhooks).catch(() => []))
+    log('warn', 'webhook_disabled', { project, error: reason, since: new Date(atMs).toISOString() })
   for (const host of await refusedWebhooks(settings, resolveHost))
     log('warn', 'webhook_address_refused', { host, error: refusedReceiver })
 }

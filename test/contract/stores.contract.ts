@@ -554,6 +554,44 @@ export function describeStores(name: string, openTestStores: OpenTestStores): vo
     })
   })
 
+  describe(`${name}: webhooks`, () => {
+    test('are disabled once, by project and endpoint, and enabled again', async () => {
+      const { stores, second } = await open()
+      const { webhooks } = stores
+      const one = { project: 'shop', endpoint: 'a', reason: 'answered 410', atMs: 1000 }
+      const both = [webhooks, (await second()).webhooks]
+      expect((await Promise.all(both.map((store) => store.disable(one)))).sort()).toEqual([false, true])
+      expect(await webhooks.disabled('shop')).toEqual(one)
+      expect(await webhooks.disabled('other')).toBeUndefined()
+      expect(await webhooks.disable({ ...one, atMs: 2000 })).toBe(false)
+      expect(await webhooks.disable({ ...one, endpoint: 'b', atMs: 3000 })).toBe(true)
+      expect(await webhooks.list()).toEqual([{ ...one, endpoint: 'b', atMs: 3000 }])
+      expect(await webhooks.enable('shop')).toBe(true)
+      expect(await webhooks.enable('shop')).toBe(false)
+    })
+
+    test('dead messages are replayed by what was asked for, each once', async () => {
+      const { stores, second, clock } = await open()
+      for (let written = 0; written < 3; written += 1) {
+        clock.nowMs += 10
+        await uploadReady(stores)
+      }
+      const messages = (await stores.outbox.list({ limit: 9 })).toReversed()
+      for (const { id } of messages) await stores.outbox.failed(id, 'gone', undefined)
+      const asked = { project: owner.project, limit: 10 }
+      const replayDead = (change: object) => stores.outbox.replayDead({ ...asked, ...change }, clock.nowMs)
+      expect(await replayDead({ project: 'other' })).toBe(0)
+      expect(await replayDead({ type: 'other' })).toBe(0)
+      expect(await replayDead({ sinceMs: messages[2]!.createdAtMs })).toBe(1)
+      expect(await replayDead({ type: 'image.ready', limit: 1 })).toBe(1)
+      expect((await stores.outbox.list({ state: 'dead', limit: 9 })).map(({ id }) => id)).toEqual([messages[1]!.id])
+      const both = [stores, await second()]
+      const counts = await Promise.all(both.map(({ outbox }) => outbox.replayDead(asked, clock.nowMs)))
+      expect(counts.sort()).toEqual([0, 1])
+      expect(await stores.outbox.take(9, clock.nowMs, 100)).toMatchObject([{ attempts: 1 }, {}, {}])
+    })
+  })
+
   describe(`${name}: objects`, () => {
     const object = (key: string, storedSha256 = 'same', change = {}) => ({
       ...{ ...owner, key, sha256: 'uploaded', storedSha256, byteLength: 90 },
