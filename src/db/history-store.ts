@@ -8,12 +8,12 @@ const endedStates: readonly UploadState[] = ['expired', 'rejected', 'failed', 'd
 const goneStates: readonly ImageState[] = ['deleted', 'rejected']
 
 /** The numbering and the history of an image that is still there stand on its versions, also on those that are not shown. */
-const isStoodOn = sql<boolean>`exists (select 1 from versions inner join images on images.id = versions.image_id
+const standsAlone = sql<boolean>`not exists (select 1 from versions inner join images on images.id = versions.image_id
   where versions.upload_id = uploads.id
   and (images.state not in ('deleted', 'rejected') or versions.state in ('ready', 'quarantined')))`
 
-/** Whoever wants to try it again finds the upload, and by it the job. */
-const mayBeRetried = sql<boolean>`exists (select 1 from uploads where uploads.id = jobs.dedupe_key
+/** Whoever wants to try one again finds the upload, and by it the job. */
+const isNotToBeRetried = sql<boolean>`not exists (select 1 from uploads where uploads.id = jobs.dedupe_key
   and uploads.state in ('uploaded', 'processing', 'failed'))`
 
 export function createHistoryStore({ db }: StoreContext): HistoryStore {
@@ -24,7 +24,7 @@ export function createHistoryStore({ db }: StoreContext): HistoryStore {
         .selectAll()
         .where('state', 'in', [...endedStates])
         .where('updated_at_ms', '<=', untilMs)
-        .where(({ not }) => not(isStoodOn))
+        .where(standsAlone)
         .$if(after !== undefined, (query) =>
           query.where(sql<boolean>`(updated_at_ms, id) > (${after?.updatedAtMs}, ${after?.id})`),
         )
@@ -52,7 +52,7 @@ export function createHistoryStore({ db }: StoreContext): HistoryStore {
         .select('id')
         .where('state', '=', 'dead')
         .where('died_at_ms', '<=', untilMs)
-        .where(({ not }) => not(mayBeRetried))
+        .where(isNotToBeRetried)
         .orderBy('died_at_ms')
         .limit(limit)
         .execute()
@@ -86,7 +86,7 @@ async function forgetUpload(tx: Tx, id: string, untilMs: number): Promise<boolea
     .where('id', '=', id)
     .where('state', 'in', [...endedStates])
     .where('updated_at_ms', '<=', untilMs)
-    .where(({ not }) => not(isStoodOn))
+    .where(standsAlone)
     .returning('id')
     .executeTakeFirst()
   if (image === undefined || upload === undefined) return false
