@@ -28,6 +28,7 @@ export const errorTable = {
   not_found: { status: 404, title: 'There is nothing at this URL', retryable: false },
   method_not_allowed: { status: 405, title: 'This method is not answered here', retryable: false },
   not_uploaded: { status: 409, title: 'The bytes have not been uploaded yet', retryable: true },
+  in_progress: { status: 409, title: 'The same request is still being worked on', retryable: true },
   wrong_state: { status: 409, title: 'The state it is in does not allow this', retryable: false },
   already_uploaded: { status: 412, title: 'There are bytes under this permission already', retryable: false },
   expired: { status: 410, title: 'The upload has expired', retryable: false },

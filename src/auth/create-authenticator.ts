@@ -3,9 +3,9 @@ import { AppError } from '../errors.ts'
 import { createApiKeyAuthenticator, type ApiKeyDeps } from './api-key-authenticator.ts'
 import type { Authenticator, Principal } from './authenticator.ts'
 import { createConfiguredKeyAuthenticator } from './configured-key-authenticator.ts'
-import { createJwtAuthenticator } from './jwt-authenticator.ts'
+import { createJwtAuthenticator, type JwtDeps } from './jwt-authenticator.ts'
 
-export type AuthenticatorDeps = ApiKeyDeps & { readonly uploadTokens: Authenticator }
+export type AuthenticatorDeps = ApiKeyDeps & JwtDeps & { readonly uploadTokens: Authenticator }
 
 /** Every kind of credentials, each asked in turn; what none of them knows is `unauthenticated`. */
 export function createAuthenticator(

@@ -18,15 +18,25 @@ const pauseMs = 3000
 const stepBackMs = 1000
 const maxBytes = 512 * 1024
 
+/** Gets what is behind a URL that the operator named, and follows no redirect. Throws when there is no answer within the bounds. */
+export type FetchKeySet = (
+  request: {
+    readonly url: URL
+    readonly headers: Readonly<Record<string, string>>
+    readonly maxBytes: number
+  },
+  signal: AbortSignal,
+) => Promise<{ readonly status: number; readonly body: Buffer }>
+
 /** The keys of an identity provider: cached, asked again for an unknown one, and kept for an hour while it is down. */
-export function createJwksKeys(url: string, now: () => number = Date.now): JwksKeys {
+export function createJwksKeys(url: string, fetchKeySet: FetchKeySet, now: () => number = Date.now): JwksKeys {
   let good: { readonly text: string; readonly atMs: number } | undefined
   let failure: { readonly error: unknown; readonly atMs: number } | undefined
 
   const fetchKeys: FetchImplementation = async (address, options) => {
     try {
       if (failure !== undefined && now() - failure.atMs < pauseMs) throw failure.error
-      const text = await askProvider(address, options)
+      const text = await askProvider(address, fetchKeySet, options.signal)
       good = { text, atMs: now() }
       failure = undefined
     } catch (error) {
@@ -63,19 +73,11 @@ export function createJwksKeys(url: string, now: () => number = Date.now): JwksK
   }
 }
 
-async function askProvider(...[address, options]: Parameters<FetchImplementation>): Promise<string> {
-  const response = await fetch(address, options)
-  if (response.status !== 200 || response.body === null)
-    throw new Error(`the JWKS URL answered ${String(response.status)}`)
-  const body: AsyncIterable<Uint8Array> = response.body
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > maxBytes) throw new Error('the JWKS URL answered more than any key set holds')
-    chunks.push(chunk)
-  }
-  const text = Buffer.concat(chunks).toString('utf8')
+async function askProvider(url: string, fetchKeySet: FetchKeySet, signal: AbortSignal): Promise<string> {
+  const headers = { accept: 'application/json, application/jwk-set+json', 'user-agent': 'halftone' }
+  const answer = await fetchKeySet({ url: new URL(url), headers, maxBytes }, signal)
+  if (answer.status !== 200) throw new Error(`the JWKS URL answered ${String(answer.status)}`)
+  const text = answer.body.toString('utf8')
   const parsed: unknown = JSON.parse(text)
   if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys))
     throw new Error('the JWKS URL answered something else than a key set')

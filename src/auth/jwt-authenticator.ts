@@ -3,11 +3,12 @@ import { z } from 'zod'
 import type { JwtConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { isScope, type Authenticator, type Principal, type Scope } from './authenticator.ts'
-import { createJwksKeys, type JwksKeys } from './jwks-keys.ts'
+import { createJwksKeys, type FetchKeySet, type JwksKeys } from './jwks-keys.ts'
 
 export type JwtDeps = {
   readonly hasProject: (name: string) => boolean
   readonly now: () => number
+  readonly fetchKeySet: FetchKeySet
 }
 
 /** What a caller without a scopes claim may do: upload, and everything with own images. */
@@ -32,7 +33,7 @@ const scopesSchema = z.union([z.array(z.string()).max(1000), z.string().transfor
 
 /** JWTs of the application (shared secret) or of its identity provider (JWKS). Throws `unauthenticated`, `auth_unavailable`. */
 export function createJwtAuthenticator(config: JwtConfig, deps: JwtDeps): Authenticator {
-  const verify = createVerifier(config)
+  const verify = createVerifier(config, deps.fetchKeySet)
   return {
     async authenticate(bearer, signal) {
       if (!isJwt(bearer)) return undefined
@@ -59,7 +60,10 @@ export function typeOf(jwt: string): string | undefined {
   }
 }
 
-function createVerifier(config: JwtConfig): (jwt: string, nowMs: number) => Promise<JWTPayload> {
+function createVerifier(
+  config: JwtConfig,
+  fetchKeySet: FetchKeySet,
+): (jwt: string, nowMs: number) => Promise<JWTPayload> {
   const options = {
     algorithms: [...config.algorithms],
     ...(config.issuer === undefined ? {} : { issuer: config.issuer }),
@@ -70,7 +74,7 @@ function createVerifier(config: JwtConfig): (jwt: string, nowMs: number) => Prom
   }
   const { verifyBy } = config
   if (verifyBy.kind === 'jwks') {
-    const keys = createJwksKeys(verifyBy.url)
+    const keys = createJwksKeys(verifyBy.url, fetchKeySet)
     return (jwt, nowMs) => verifyByJwks(jwt, keys, { ...options, currentDate: new Date(nowMs) })
   }
   const secret = new TextEncoder().encode(verifyBy.secret)

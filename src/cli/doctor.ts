@@ -155,6 +155,6 @@ function linesOf(finding: Finding, isFixing: boolean): string[] {
     `  ${severity === 'loss' ? 'LOSS ' : ''}${name}: ${count} ${meaning}`,
     ...examples.map((example) => `    ${example}`),
     ...more,
-    ...(severity === 'note' ? [] : [`    ${done}`]),
+    ...(severity === 'note' && mend === undefined ? [] : [`    ${done}`]),
   ]
 }

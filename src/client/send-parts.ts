@@ -6,13 +6,23 @@ export type PartsPlan = {
   readonly partBytes: number
   readonly parts: number
   /** Signs the PUTs of some parts, by their numbers. */
-  readonly sign: (numbers: readonly number[], signal: AbortSignal) => Promise<readonly SignedRequest[]>
+  readonly sign: (numbers: readonly number[], signal: AbortSignal) => Promise<SignedParts>
+}
+
+export type SignedParts = {
+  readonly parts: readonly SignedRequest[]
+  /** Seconds within which they are to be begun. */
+  readonly expiresIn: number
 }
 
 // Enough to fill a fast line; browsers open six connections to a host at most.
 const lanes = 3
 // Few, so that those signed last are still good when their turn comes.
 const batchSize = 6
+/** How often a part may come too late for its permission: a line that stood still, a machine that slept. */
+const freshPermissions = 2
+
+type Batch = { readonly parts: readonly SignedRequest[]; readonly untilMs: number }
 
 /** Sends a file in parts, some at once, each repeated by itself. The first that fails for good stops the others. */
 export async function sendParts(
@@ -24,21 +34,25 @@ export async function sendParts(
   const stop = new AbortController()
   const ended = AbortSignal.any([signal, stop.signal])
   const loadedOf = Array<number>(plan.parts).fill(0)
-  const batches = new Map<number, Promise<readonly SignedRequest[]>>()
+  const batches = new Map<number, Promise<Batch>>()
   let next = 1
 
-  async function signedFor(number: number): Promise<SignedRequest> {
-    const place = (number - 1) % batchSize
-    const first = number - place
-    const numbers = Array.from({ length: Math.min(batchSize, plan.parts - first + 1) }, (_, index) => first + index)
-    const batch = batches.get(first) ?? plan.sign(numbers, ended)
-    batches.set(first, batch)
-    const signed = (await batch)[place]
-    if (!signed) throw new HalftoneError('store_refused', { detail: `Part ${number} was not signed.` })
-    return signed
+  async function sign(numbers: readonly number[]): Promise<Batch> {
+    const askedMs = Date.now()
+    const { parts, expiresIn } = await plan.sign(numbers, ended)
+    return { parts, untilMs: askedMs + expiresIn * 1000 }
   }
 
-  async function sendPart(number: number, signed: SignedRequest): Promise<void> {
+  /** The batch that a part is in, signed anew where its time is up. */
+  async function batchFrom(first: number): Promise<Batch> {
+    const known = batches.get(first)
+    if (known && (await known).untilMs > Date.now()) return known
+    const fresh = sign(Array.from({ length: Math.min(batchSize, plan.parts - first + 1) }, (_, index) => first + index))
+    batches.set(first, fresh)
+    return fresh
+  }
+
+  async function sendPart(number: number): Promise<void> {
     const start = (number - 1) * plan.partBytes
     const bytes = file.slice(start, Math.min(start + plan.partBytes, file.size))
     const watch = {
@@ -48,20 +62,23 @@ export async function sendParts(
         onLoaded(loadedOf.reduce((sum, one) => sum + one, 0))
       },
     }
-    try {
-      await sendBytes(signed, bytes, options, watch)
-    } catch (error) {
-      if (!(error instanceof HalftoneError) || error.status !== 403) throw error
-      const [fresh = signed] = await plan.sign([number], ended)
-      await sendBytes(fresh, bytes, options, watch)
+    let place = (number - 1) % batchSize
+    let batch = await batchFrom(number - place)
+    for (let late = 0; ; late += 1) {
+      try {
+        const signed = batch.parts[place]
+        if (!signed) throw new HalftoneError('store_refused', { detail: `Part ${number} was not signed.` })
+        return await sendBytes(signed, bytes, options, watch)
+      } catch (error) {
+        if (late === freshPermissions || !isLate(error, batch)) throw error
+        place = 0
+        batch = await sign([number])
+      }
     }
   }
 
   async function runLane(): Promise<void> {
-    while (next <= plan.parts) {
-      const number = next++
-      await sendPart(number, await signedFor(number))
-    }
+    while (next <= plan.parts) await sendPart(next++)
   }
 
   try {
@@ -70,4 +87,10 @@ export async function sendParts(
     stop.abort(error)
     throw error
   }
+}
+
+/** A store that refuses while the bytes still come may not be heard: then the clock tells. */
+function isLate(error: unknown, { untilMs }: Batch): boolean {
+  if (!(error instanceof HalftoneError)) return false
+  return error.status === 403 || (error.status === 0 && untilMs <= Date.now())
 }

@@ -1,10 +1,10 @@
 import { callApi, type ApiOptions, type ApiRequest } from './call-api.ts'
 import { describeFile } from './describe-file.ts'
 import { HalftoneError } from './halftone-error.ts'
-import type { ImageDocument, SignedRequest, UploadDocument, UploadPermission } from './image-document.ts'
+import type { ImageDocument, UploadDocument, UploadPermission } from './image-document.ts'
 import { pause } from './retry.ts'
 import { sendBytes } from './send-bytes.ts'
-import { sendParts } from './send-parts.ts'
+import { sendParts, type SignedParts } from './send-parts.ts'
 
 export type UploadProgress = {
   /** Bytes that have left; fewer again when a try is repeated. */
@@ -103,9 +103,9 @@ function send(begun: UploadDocument, permission: UploadPermission, upload: Uploa
   const { partBytes, parts } = permission
   // By the base that the page was given, which may be another than the server's own.
   const path = `/v1/uploads/${begun.id}/parts`
-  const sign = async (numbers: readonly number[], ended: AbortSignal) => {
+  const sign = (numbers: readonly number[], ended: AbortSignal) => {
     const request = { method: 'POST', path, body: { numbers }, token: begun.token } as const
-    return (await callApi<{ parts: readonly SignedRequest[] }>(request, options, ended)).parts
+    return callApi<SignedParts>(request, options, ended)
   }
   return sendParts(file, { partBytes, parts, sign }, options, watch)
 }

@@ -28,7 +28,8 @@ export const authSettings = {
   jwtJwksUrl: setting({
     env: 'HALFTONE_JWT_JWKS_URL',
     group: 'auth',
-    meaning: 'Where the identity provider publishes its keys, in place of HALFTONE_JWT_SECRET.',
+    meaning:
+      'Where the identity provider publishes its keys, on whatever address, in place of HALFTONE_JWT_SECRET. Redirects are not followed.',
     value: jwksUrl(),
     default: undefined,
     defaultText: 'none',

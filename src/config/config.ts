@@ -250,8 +250,14 @@ export type UploadsConfig = {
   /** Larger files are uploaded in parts of `partBytes`. */
   readonly partsFromBytes: number
   readonly partBytes: number
+  /** Life of an upload in parts, whose permissions are given anew until then. */
+  readonly partsSeconds: number
+  /** Largest object that confirming hashes itself, where the store does not tell its SHA-256. */
+  readonly confirmHashBytes: number
   /** How long uploaded bytes that were never confirmed, and objects without a row, are left alone. */
   readonly graceSeconds: number
+  /** How long records of what is over are kept. */
+  readonly retentionSeconds: number
   readonly sweepSeconds: number
   /** Uploads processed at once; each holds its bytes in memory. */
   readonly concurrency: number

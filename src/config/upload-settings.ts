@@ -84,7 +84,8 @@ export const uploadSettings = {
   uploadQuotaObjects: setting({
     env: 'HALFTONE_UPLOAD_QUOTA_OBJECTS',
     group: 'uploads',
-    meaning: 'How many stored objects each owner may have.',
+    meaning:
+      'How many images each owner may have, uploads under way included. Those that share their bytes count one by one.',
     value: wholeNumber({ min: 1, max: 1000000000 }),
     default: undefined,
     defaultText: 'none: no bound',
@@ -151,7 +152,7 @@ export const uploadSettings = {
   permissionSeconds: setting({
     env: 'HALFTONE_UPLOAD_PERMISSION_SECONDS',
     group: 'uploads',
-    meaning: 'Life of a permission to upload.',
+    meaning: 'Life of a permission to upload, for each part of its own.',
     value: wholeNumber({ min: 10, max: 86400, unit: 'seconds' }),
     default: '900',
     why: '50 MB take 13 minutes at 0.5 Mbit/s.',
@@ -172,6 +173,24 @@ export const uploadSettings = {
     default: '8',
     why: 'S3 takes no less than 5 MiB, and not more than 10,000 parts.',
   }),
+  partsHours: setting({
+    env: 'HALFTONE_UPLOAD_PARTS_HOURS',
+    group: 'uploads',
+    meaning:
+      'How long an upload in parts may take in all; its quota is held back meanwhile. Each part is signed anew for HALFTONE_UPLOAD_PERMISSION_SECONDS.',
+    value: decimalNumber({ min: 0.1, max: 168, unit: 'hours' }),
+    default: '24',
+    why: '2 GB take 9 hours at 0.5 Mbit/s; stores that clear up after clients leave parts alone for a day at least.',
+  }),
+  confirmHashMB: setting({
+    env: 'HALFTONE_UPLOAD_CONFIRM_HASH_MB',
+    group: 'uploads',
+    meaning:
+      'Largest upload that confirming reads through to compare its SHA-256, where the store reports none. Of larger ones the job finds out.',
+    value: decimalNumber({ min: 0, max: 5000, unit: megabytes }),
+    default: '64',
+    why: 'Above HALFTONE_UPLOAD_MAX_MB as it ships; a second of a fast network.',
+  }),
   uploadGraceSeconds: setting({
     env: 'HALFTONE_UPLOAD_GRACE_SECONDS',
     group: 'uploads',
@@ -179,6 +198,15 @@ export const uploadSettings = {
     value: wholeNumber({ min: 60, max: 31536000, unit: 'seconds' }),
     default: '86400',
     why: 'A day to notice that the wrong database was restored, before anything is deleted.',
+  }),
+  uploadRetentionDays: setting({
+    env: 'HALFTONE_UPLOAD_RETENTION_DAYS',
+    group: 'uploads',
+    meaning:
+      'How long the records of uploads that came to nothing, of deleted images, and of messages and jobs that were given up are kept.',
+    value: wholeNumber({ min: 1, max: 36500, unit: 'days' }),
+    default: '90',
+    why: 'Long enough for whoever asks a month later what became of a picture.',
   }),
   uploadSweepSeconds: setting({
     env: 'HALFTONE_UPLOAD_SWEEP_SECONDS',

@@ -99,6 +99,7 @@ async function insertUpload(tx: Tx, upload: NewUpload): Promise<UploadRecord> {
       metadata: JSON.stringify(upload.metadata),
       staging_key: upload.stagingKey,
       multipart_id: upload.multipartId ?? null,
+      part_bytes: upload.partBytes ?? null,
       reserved_bytes: upload.reservedBytes,
       reason_code: null,
       reason_detail: null,

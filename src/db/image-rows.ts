@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
-import type { ImageRecord, VersionRecord } from './records.ts'
+import type { ImageRecord, ImageState, VersionRecord } from './records.ts'
 import type { ImageRow, Tx, VersionRow } from './schema.ts'
 import type { JudgedAs } from './stores.ts'
 import { openStates } from './upload-rows.ts'
+import { changeUsage, countedStates } from './usage.ts'
 
 export function toImage(row: Omit<ImageRow, 'last_version'>): ImageRecord {
   return {
@@ -54,7 +55,7 @@ export function isStill(judged: JudgedAs, image: Pick<ImageRow, 'visibility' | '
 
 /**
  * Brings state and served version in line with the versions: the newest ready one is served; without one the image waits for review,
- * for an upload, or is `otherwise`. The caller holds its row.
+ * for an upload, or is `otherwise`. The caller holds its row, and before it the usage of its owner.
  */
 export async function settleImage(
   tx: Tx,
@@ -81,6 +82,7 @@ export async function settleImage(
         : (await hasOpenUpload(tx, id))
           ? 'pending'
           : how.otherwise
+  await countImage(tx, id, state)
   const row = await tx
     .updateTable('images')
     .set({
@@ -93,6 +95,17 @@ export async function settleImage(
     .returningAll()
     .executeTakeFirstOrThrow()
   return toImage(row)
+}
+
+/** Before an image goes over to a state: counts it in or out. The caller holds its row, and before it the usage of its owner. */
+export async function countImage(tx: Tx, id: string, to: ImageState): Promise<void> {
+  const row = await tx
+    .selectFrom('images')
+    .select(['project', 'owner', 'state'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  const images = Number(countedStates.includes(to)) - Number(countedStates.includes(row.state))
+  if (images !== 0) await changeUsage(tx, row, { images })
 }
 
 async function hasOpenUpload(tx: Tx, imageId: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { DatabaseConfig, PostgresConfig } from '../config/config.ts'
 import { createApiKeyStore } from './api-key-store.ts'
+import { createHistoryStore } from './history-store.ts'
 import { createImageStore } from './image-store.ts'
 import { createJobTable } from './job-table.ts'
 import type { MigrationReport } from './migrate.ts'
@@ -12,6 +13,7 @@ import { createShareStore } from './share-store.ts'
 import type { Stores } from './stores.ts'
 import { createSurveyStore } from './survey-store.ts'
 import { createUploadStore } from './upload-store.ts'
+import { createWebhookStore } from './webhook-store.ts'
 
 type LogLine = (event: string, fields?: Readonly<Record<string, unknown>>) => void
 
@@ -71,9 +73,11 @@ function createStores(context: Parameters<typeof createImageStore>[0], close: ()
     shares: createShareStore(context),
     apiKeys: createApiKeyStore(context),
     outbox: createOutboxStore(context),
+    webhooks: createWebhookStore(context),
     jobs: createJobTable(context),
     secrets: createSecretStore(context),
     survey: createSurveyStore(context),
+    history: createHistoryStore(context),
     close,
   }
 }

@@ -50,6 +50,7 @@ export function createOutboxStore(context: StoreContext): OutboxStore {
         .executeTakeFirst()
       return row !== undefined
     },
+    replayDead: (...asked) => replayDead(context, ...asked),
     async stats() {
       const rows = await db
         .selectFrom('outbox')
@@ -97,6 +98,33 @@ async function takeMessages(
     .returningAll()
     .execute()
   return taken.map(toMessage).sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+}
+
+/** The state once more in the UPDATE: of two that replay at once, each message is taken up by one. */
+async function replayDead(
+  { db }: StoreContext,
+  ...[{ project, type, sinceMs, limit }, nowMs]: Parameters<OutboxStore['replayDead']>
+): Promise<number> {
+  let query = db
+    .selectFrom('outbox')
+    .select('id')
+    .where('project', '=', project)
+    .where('state', '=', 'dead')
+    .orderBy('created_at_ms')
+    .orderBy('id')
+    .limit(limit)
+  if (type !== undefined) query = query.where('type', '=', type)
+  if (sinceMs !== undefined) query = query.where('created_at_ms', '>=', sinceMs)
+  const ids = (await query.execute()).map(({ id }) => id)
+  if (ids.length === 0) return 0
+  const replayed = await db
+    .updateTable('outbox')
+    .set({ state: 'waiting', attempts: 0, next_attempt_at_ms: nowMs, updated_at_ms: nowMs })
+    .where('id', 'in', ids)
+    .where('state', '=', 'dead')
+    .returning('id')
+    .execute()
+  return replayed.length
 }
 
 function toMessage(row: Selectable<OutboxTable>): OutboxRecord {

@@ -31,6 +31,8 @@ export type UploadRecord = Owner & {
   readonly stagingKey: string
   /** The store's id of an upload in parts. */
   readonly multipartId: string | undefined
+  /** How an upload in parts was cut when it was allowed; undefined for other ways. */
+  readonly partBytes: number | undefined
   /** What the quota holds back for it. */
   readonly reservedBytes: number
   /** Why it was rejected or failed: a code of the error table and a public sentence. */
@@ -133,7 +135,10 @@ export type ApiKeyRecord = {
 export type Usage = {
   readonly storedBytes: number
   readonly reservedBytes: number
+  /** Stored once each, however many images show the same bytes. */
   readonly objects: number
+  /** With a version that is served or waits for review; those yet to come are open uploads. */
+  readonly images: number
   readonly openUploads: number
 }
 
@@ -148,4 +153,12 @@ export type OutboxRecord = {
   readonly nextAttemptAtMs: number
   readonly lastError: string | undefined
   readonly createdAtMs: number
+}
+
+/** A webhook that nothing is sent to; `endpoint` names the URL and secret that it had. */
+export type DisabledWebhook = {
+  readonly project: string
+  readonly endpoint: string
+  readonly reason: string
+  readonly atMs: number
 }

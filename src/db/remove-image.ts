@@ -1,5 +1,5 @@
 import { insertMessages } from './outbox-rows.ts'
-import { lockImage } from './image-rows.ts'
+import { countImage, lockImage } from './image-rows.ts'
 import { releaseObjects } from './release-objects.ts'
 import type { StoreContext, Tx } from './schema.ts'
 import type { ImageStore } from './stores.ts'
@@ -17,6 +17,7 @@ export function removeImage(
     const atMs = now()
     await lockUsage(tx, owner)
     if ((await lockImage(tx, id)) === undefined) return undefined
+    await countImage(tx, id, 'deleted')
     await tx
       .updateTable('images')
       .set({ state: 'deleted', version: null, updated_at_ms: atMs })

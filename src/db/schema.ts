@@ -33,6 +33,8 @@ export type UploadsTable = {
   metadata: Json
   staging_key: string
   multipart_id: string | null
+  /** Since 0002: null also where the parts were begun before. */
+  part_bytes: MaybeBigInteger
   reserved_bytes: BigInteger
   reason_code: string | null
   reason_detail: string | null
@@ -101,6 +103,7 @@ export type UsagesTable = {
   stored_bytes: BigInteger
   reserved_bytes: BigInteger
   objects: BigInteger
+  images: BigInteger
   open_uploads: BigInteger
 }
 
@@ -148,6 +151,8 @@ export type OutboxTable = {
   updated_at_ms: BigInteger
 }
 
+export type DisabledWebhooksTable = { project: string; endpoint: string; reason: string; at_ms: BigInteger }
+
 export type JobsTable = {
   id: string
   kind: string
@@ -177,6 +182,7 @@ export type Schema = {
   shares: SharesTable
   api_keys: ApiKeysTable
   outbox: OutboxTable
+  disabled_webhooks: DisabledWebhooksTable
   jobs: JobsTable
   secrets: SecretsTable
 }

@@ -1,5 +1,6 @@
 import type {
   ApiKeyRecord,
+  DisabledWebhook,
   ImageRecord,
   ImageState,
   ObjectRecord,
@@ -23,13 +24,15 @@ export interface Stores {
   readonly shares: ShareStore
   readonly apiKeys: ApiKeyStore
   readonly outbox: OutboxStore
+  readonly webhooks: WebhookStore
   readonly jobs: JobTable
   readonly secrets: SecretStore
   readonly survey: SurveyStore
+  readonly history: HistoryStore
   close(): Promise<void>
 }
 
-/** Upper bounds of what an owner may hold; undefined is no bound. */
+/** Upper bounds of what an owner may hold; undefined is no bound. `objects` are images, also those that share their bytes. */
 export type QuotaLimits = {
   readonly bytes: number | undefined
   readonly objects: number | undefined
@@ -66,6 +69,8 @@ export interface UploadStore {
       }
     },
   ): Promise<{ readonly upload: UploadRecord; readonly repeated: boolean }>
+  /** The key is as if it had never been used, unless it stands for another upload by now. */
+  freeIdempotency(claim: { readonly principal: string; readonly key: string; readonly uploadId: string }): Promise<void>
   find(id: string): Promise<UploadRecord | undefined>
   /** The first one stays; resolves to the one that it has. */
   setMultipart(id: string, multipartId: string): Promise<string | undefined>
@@ -253,9 +258,24 @@ export interface OutboxStore {
   }): Promise<readonly OutboxRecord[]>
   /** From the start, and at once. False where there is none. */
   replay(id: string, nowMs: number): Promise<boolean>
+  /** Dead ones of a project, from the start and at once; those that were written first, first. Resolves to how many. */
+  replayDead(
+    asked: { readonly project: string; readonly type?: string; readonly sinceMs?: number; readonly limit: number },
+    nowMs: number,
+  ): Promise<number>
   /** Forgets what was delivered until then; dead ones stay. */
   forgetDelivered(untilMs: number): Promise<number>
   stats(): Promise<{ readonly waiting: number; readonly dead: number }>
+}
+
+/** Webhooks that are not to be called, by project. */
+export interface WebhookStore {
+  disabled(project: string): Promise<DisabledWebhook | undefined>
+  /** False when this endpoint is disabled already. */
+  disable(webhook: DisabledWebhook): Promise<boolean>
+  /** False when it was not disabled. */
+  enable(project: string): Promise<boolean>
+  list(): Promise<readonly DisabledWebhook[]>
 }
 
 /** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */
@@ -334,4 +354,22 @@ export interface SurveyStore {
   hollowImages(limit: number): Promise<{ readonly count: number; readonly examples: readonly ImageRecord[] }>
   /** Brings the state of an image in line with its versions. */
   settleImage(id: string): Promise<void>
+}
+
+/** What is over, and was before a time: for whoever forgets it. Nothing that is shown, waits, or may be tried again is among it. */
+export interface HistoryStore {
+  /** `expired`, `rejected`, `failed` and `deleted` ones that no version of an image that is there stands on; oldest first. */
+  uploads(
+    untilMs: number,
+    limit: number,
+    after?: Pick<UploadRecord, 'updatedAtMs' | 'id'>,
+  ): Promise<readonly UploadRecord[]>
+  /** With its events, and with its image where that is gone and this was the last upload of it. False when it is not old any more. */
+  forgetUpload(id: string, untilMs: number): Promise<boolean>
+  /** Ids of dead messages. */
+  messages(untilMs: number, limit: number): Promise<readonly string[]>
+  /** Ids of dead jobs whose uploads are not to be tried again. */
+  jobs(untilMs: number, limit: number): Promise<readonly string[]>
+  /** False when it is not dead any more. */
+  forget(what: 'message' | 'job', id: string): Promise<boolean>
 }

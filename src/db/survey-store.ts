@@ -3,6 +3,7 @@ import { lockImage, settleImage, toImage, toVersion } from './image-rows.ts'
 import type { StoreContext } from './schema.ts'
 import type { SurveyStore } from './stores.ts'
 import { openStates, toUpload } from './upload-rows.ts'
+import { lockUsage } from './usage.ts'
 
 const isLive = sql<boolean>`versions.state in ('ready', 'quarantined')`
 
@@ -68,6 +69,9 @@ export function createSurveyStore({ db, now }: StoreContext): SurveyStore {
     },
     async settleImage(id) {
       await db.transaction().execute(async (tx) => {
+        const owner = await tx.selectFrom('images').select(['project', 'owner']).where('id', '=', id).executeTakeFirst()
+        if (owner === undefined) return
+        await lockUsage(tx, owner)
         if (await lockImage(tx, id)) await settleImage(tx, id, { atMs: now(), otherwise: 'deleted' })
       })
     },

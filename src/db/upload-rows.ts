@@ -27,6 +27,7 @@ export function toUpload(row: UploadRow): UploadRecord {
     metadata: JSON.parse(row.metadata) as UploadRecord['metadata'],
     stagingKey: row.staging_key,
     multipartId: row.multipart_id ?? undefined,
+    partBytes: row.part_bytes === null ? undefined : Number(row.part_bytes),
     reservedBytes: Number(row.reserved_bytes),
     reason: row.reason_code === null ? undefined : { code: row.reason_code, detail: row.reason_detail ?? undefined },
     version: row.version ?? undefined,

@@ -15,6 +15,14 @@ export function createUploadStore(context: StoreContext): UploadStore {
   const { db } = context
   return {
     create: (upload, options) => createUpload(context, upload, options),
+    async freeIdempotency({ principal, key, uploadId }) {
+      await db
+        .deleteFrom('idempotency_keys')
+        .where('principal', '=', principal)
+        .where('key', '=', key)
+        .where('upload_id', '=', uploadId)
+        .execute()
+    },
     async find(id) {
       const row = await db.selectFrom('uploads').selectAll().where('id', '=', id).executeTakeFirst()
       return row && toUpload(row)

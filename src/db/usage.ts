@@ -1,11 +1,14 @@
 import { sql, type Selectable } from 'kysely'
 import { AppError } from '../errors.ts'
-import type { Owner, Usage } from './records.ts'
+import type { ImageState, Owner, Usage } from './records.ts'
 import type { Connection, Tx, UsagesTable } from './schema.ts'
 import type { QuotaLimits } from './stores.ts'
 import { openStates } from './upload-rows.ts'
 
-const nothing: Usage = { storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 }
+/** States in which an image counts; one in state `pending` counts as the upload that it waits for. */
+export const countedStates: readonly ImageState[] = ['ready', 'quarantined']
+
+const nothing: Usage = { storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 }
 
 export async function findUsage(db: Connection, { project, owner }: Owner): Promise<Usage> {
   const row = await db
@@ -36,8 +39,8 @@ export async function reserveUsage(
   if (quota.bytes !== undefined) {
     update = update.where(sql<boolean>`stored_bytes + reserved_bytes + ${bytes} <= ${quota.bytes}`)
   }
-  // An open upload is an object to be.
-  if (quota.objects !== undefined) update = update.where(sql<boolean>`objects + open_uploads + 1 <= ${quota.objects}`)
+  // An open upload is an image to be.
+  if (quota.objects !== undefined) update = update.where(sql<boolean>`images + open_uploads + 1 <= ${quota.objects}`)
   if (quota.openUploads !== undefined) update = update.where(sql<boolean>`open_uploads + 1 <= ${quota.openUploads}`)
   if ((await update.returning('owner').executeTakeFirst()) !== undefined) return
   throw quotaExceeded(await findUsage(tx, { project, owner }), bytes, quota)
@@ -51,6 +54,7 @@ export async function changeUsage(tx: Tx, { project, owner }: Owner, change: Par
       stored_bytes: sql`stored_bytes + ${change.storedBytes ?? 0}`,
       reserved_bytes: sql`reserved_bytes + ${change.reservedBytes ?? 0}`,
       objects: sql`objects + ${change.objects ?? 0}`,
+      images: sql`images + ${change.images ?? 0}`,
       open_uploads: sql`open_uploads + ${change.openUploads ?? 0}`,
     })
     .where('project', '=', project)
@@ -82,6 +86,7 @@ async function setUsage(tx: Tx, owner: Owner): Promise<void> {
     storedBytes: wrong.is.storedBytes - wrong.was.storedBytes,
     reservedBytes: wrong.is.reservedBytes - wrong.was.reservedBytes,
     objects: wrong.is.objects - wrong.was.objects,
+    images: wrong.is.images - wrong.was.images,
     openUploads: wrong.is.openUploads - wrong.was.openUploads,
   })
 }
@@ -94,64 +99,72 @@ async function countUsage(
   const isTheirs = only ? sql`project = ${only.project} and owner = ${only.owner}` : sql`1 = 1`
   const { rows } = await sql<CountRow>`
     select project, owner,
-      sum(was_stored) as was_stored, sum(was_reserved) as was_reserved, sum(was_objects) as was_objects, sum(was_open) as was_open,
-      sum(is_stored) as is_stored, sum(is_reserved) as is_reserved, sum(is_objects) as is_objects, sum(is_open) as is_open
+      sum(was_stored) as was_stored, sum(was_reserved) as was_reserved, sum(was_objects) as was_objects,
+      sum(was_images) as was_images, sum(was_open) as was_open,
+      sum(is_stored) as is_stored, sum(is_reserved) as is_reserved, sum(is_objects) as is_objects,
+      sum(is_images) as is_images, sum(is_open) as is_open
     from (
       select project, owner, stored_bytes as was_stored, reserved_bytes as was_reserved, objects as was_objects,
-        open_uploads as was_open, 0 as is_stored, 0 as is_reserved, 0 as is_objects, 0 as is_open
+        images as was_images, open_uploads as was_open,
+        0 as is_stored, 0 as is_reserved, 0 as is_objects, 0 as is_images, 0 as is_open
       from usages where ${isTheirs}
       union all
-      select project, owner, 0, 0, 0, 0, byte_length, 0, 1, 0 from objects where state = 'stored' and ${isTheirs}
+      select project, owner, 0, 0, 0, 0, 0, byte_length, 0, 1, 0, 0 from objects where state = 'stored' and ${isTheirs}
       union all
-      select project, owner, 0, 0, 0, 0, 0, reserved_bytes, 0, 1 from uploads
+      select project, owner, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 from images
+      where state in (${sql.join(countedStates)}) and ${isTheirs}
+      union all
+      select project, owner, 0, 0, 0, 0, 0, 0, reserved_bytes, 0, 0, 1 from uploads
       where state in (${sql.join(openStates)}) and ${isTheirs}
     ) as counted
     group by project, owner
     having sum(was_stored) <> sum(is_stored) or sum(was_reserved) <> sum(is_reserved)
-      or sum(was_objects) <> sum(is_objects) or sum(was_open) <> sum(is_open)
+      or sum(was_objects) <> sum(is_objects) or sum(was_images) <> sum(is_images) or sum(was_open) <> sum(is_open)
     order by project, owner`.execute(db)
   return rows.map((row) => ({
     owner: { project: row.project, owner: row.owner },
-    was: toCount(row.was_stored, row.was_reserved, row.was_objects, row.was_open),
-    is: toCount(row.is_stored, row.is_reserved, row.is_objects, row.is_open),
+    was: toUsage({
+      ...{ stored_bytes: row.was_stored, reserved_bytes: row.was_reserved, objects: row.was_objects },
+      ...{ images: row.was_images, open_uploads: row.was_open },
+    }),
+    is: toUsage({
+      ...{ stored_bytes: row.is_stored, reserved_bytes: row.is_reserved, objects: row.is_objects },
+      ...{ images: row.is_images, open_uploads: row.is_open },
+    }),
   }))
 }
 
-type Sum = number | string
 type CountRow = { project: string; owner: string } & Record<
-  `${'was' | 'is'}_${'stored' | 'reserved' | 'objects' | 'open'}`,
-  Sum
+  `${'was' | 'is'}_${'stored' | 'reserved' | 'objects' | 'images' | 'open'}`,
+  number
 >
-
-function toCount(stored: Sum, reserved: Sum, objects: Sum, open: Sum): Usage {
-  return {
-    storedBytes: Number(stored),
-    reservedBytes: Number(reserved),
-    objects: Number(objects),
-    openUploads: Number(open),
-  }
-}
 
 async function insertUsage(tx: Tx, { project, owner }: Owner): Promise<void> {
   await tx
     .insertInto('usages')
-    .values({ project, owner, stored_bytes: 0, reserved_bytes: 0, objects: 0, open_uploads: 0 })
+    .values({ project, owner, stored_bytes: 0, reserved_bytes: 0, objects: 0, images: 0, open_uploads: 0 })
     .onConflict((conflict) => conflict.columns(['project', 'owner']).doNothing())
     .execute()
 }
 
-function toUsage(row: Selectable<UsagesTable>): Usage {
-  return toCount(row.stored_bytes, row.reserved_bytes, row.objects, row.open_uploads)
+function toUsage(row: Omit<Selectable<UsagesTable>, 'project' | 'owner'>): Usage {
+  return {
+    storedBytes: row.stored_bytes,
+    reservedBytes: row.reserved_bytes,
+    objects: row.objects,
+    images: row.images,
+    openUploads: row.open_uploads,
+  }
 }
 
 function quotaExceeded(usage: Usage, bytes: number, quota: QuotaLimits): AppError {
-  const { storedBytes, reservedBytes, objects, openUploads } = usage
+  const { storedBytes, reservedBytes, images, openUploads } = usage
   const held = storedBytes + reservedBytes
   const detail =
     quota.openUploads !== undefined && openUploads + 1 > quota.openUploads
       ? `At most ${quota.openUploads} uploads may be open at once, and ${openUploads} are.`
-      : quota.objects !== undefined && objects + openUploads + 1 > quota.objects
-        ? `At most ${quota.objects} images may be stored, and ${objects} are, with ${openUploads} more on their way.`
+      : quota.objects !== undefined && images + openUploads + 1 > quota.objects
+        ? `At most ${quota.objects} images may be stored, and ${images} are, with ${openUploads} more on their way.`
         : `At most ${quota.bytes ?? 0} bytes may be stored; ${held} are stored or held back, and ${bytes} more are asked for.`
   return new AppError('quota_exceeded', { detail })
 }

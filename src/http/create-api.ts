@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import { createUploadTokens } from '../auth/upload-token.ts'
-import { createAuthenticator } from '../auth/create-authenticator.ts'
+import { createAuthenticator, type AuthenticatorDeps } from '../auth/create-authenticator.ts'
 import type { AuthConfig } from '../config/config.ts'
 import type { Uploads } from '../uploads/create-uploads.ts'
 import type { FetchOriginal } from '../uploads/import-upload.ts'
@@ -31,6 +31,7 @@ export function createApi(deps: {
   /** Of the disk target, which takes its bytes here. */
   readonly door: BlobDoor | undefined
   readonly fetchOriginal: FetchOriginal
+  readonly fetchKeySet: AuthenticatorDeps['fetchKeySet']
   readonly deadJobs: MessageRoutesDeps['deadJobs']
   readonly wakeDeliverer: () => void
   readonly requestTimeoutMs: number
@@ -46,7 +47,7 @@ export function createApi(deps: {
   const authenticator = createAuthenticator(auth, {
     findByHash: (hash) => stores.apiKeys.findByHash(hash),
     touch: (id, nowMs) => stores.apiKeys.touch(id, nowMs),
-    ...{ hasProject, onError, now, uploadTokens },
+    ...{ hasProject, onError, now, uploadTokens, fetchKeySet: deps.fetchKeySet },
   })
   const routes: UploadRoutesDeps = {
     uploads: uploads.deps,

@@ -10,7 +10,7 @@ import { receiveUpload } from '../uploads/receive-upload.ts'
 import type { UploadDeps } from '../uploads/upload-deps.ts'
 import { readBody } from '../uploads/read-body.ts'
 import { directFields, imageChange, importIntent } from '../uploads/upload-intent.ts'
-import { assertQuery, pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
+import { assertQuery, idempotencyKeyOf, pathValue, queryNumber, queryValue, signalOf, uncached } from './api-request.ts'
 import { jsonBody, jsonBodyOr } from './json-body.ts'
 import { bodyLimits, receiveBody } from './receive-body.ts'
 import { principalOf } from './middleware/authenticate.ts'
@@ -50,7 +50,8 @@ export function createImageRoutes(deps: ImageRoutesDeps): Router {
   router.post('/v1/images', jsonOrForm, async (request, response) => {
     const intent = readBody(importIntent, request.body)
     const { fetchOriginal } = deps
-    const upload = await importUpload(intent, principalOf(response), fetchOriginal, uploads, signal(response))
+    const asked = { principal: principalOf(response), idempotencyKey: idempotencyKeyOf(request) }
+    const upload = await importUpload(intent, asked, fetchOriginal, uploads, signal(response))
     await answerUpload(request, response, upload)
   })
   router.get('/v1/images', async (request, response) => {
@@ -103,10 +104,16 @@ function receiveFile(
 ): Promise<UploadRecord | undefined> {
   const principal = principalOf(response)
   requireScope(principal, 'uploads:write')
+  const idempotencyKey = idempotencyKeyOf(request)
   return receiveBody(request, response, bodyLimits, (body, signal) =>
     readUploadForm(request.headers, body, signal, (fields, bytes, ended, { filename, contentType }) => {
       const said = readBody(directFields, formFields(fields))
-      return receiveUpload({ filename, contentType, bytes }, { fields: said, principal }, uploads, ended)
+      return receiveUpload(
+        { filename, contentType, bytes },
+        { fields: said, principal, idempotencyKey },
+        uploads,
+        ended,
+      )
     }),
   )
 }

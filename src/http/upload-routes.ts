@@ -64,8 +64,8 @@ export function createUploadRoutes(deps: UploadRoutesDeps): Router {
   router.post('/v1/uploads/:id/parts', jsonBody, async (request, response) => {
     const upload = await own(request, response)
     const { numbers } = readBody(partNumbers, request.body)
-    const parts = await signParts(upload, numbers, uploads, signalOf(response, deps.requestTimeoutMs))
-    uncached(response).json({ parts })
+    const signed = await signParts(upload, numbers, uploads, signalOf(response, deps.requestTimeoutMs))
+    uncached(response).json({ expiresIn: signed.expiresInSeconds, parts: signed.parts })
   })
   router.post('/v1/uploads/:id/confirm', async (request, response) => {
     const upload = await own(request, response)

@@ -24,6 +24,7 @@ export type TierSamples = {
 export type Backlog = {
   jobs(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
   messages(): Promise<{ readonly waiting: number; readonly dead: number }>
+  webhooks(): Promise<{ readonly disabled: number }>
 }
 
 export type RequestOutcome = {
@@ -171,6 +172,7 @@ function countBacklog(registers: Registry[], backlog: Backlog): void {
     })
   gauge('halftone_jobs', 'Jobs of uploads, by state; dead ones were given up', () => backlog.jobs())
   gauge('halftone_messages', 'Webhook messages, by state; dead ones were given up', () => backlog.messages())
+  gauge('halftone_webhooks', 'Webhooks of projects that nothing is sent to any more', () => backlog.webhooks())
 }
 
 /** The tiers count for themselves; at a scrape their counts are taken over. */

@@ -14,7 +14,7 @@ type Said = Omit<z.infer<typeof imageChange>, 'state'>
 
 /**
  * Changes what is said of an image, and lets a reviewer end a quarantine. Throws `wrong_state`, `scope_required`, `bad_request`,
- * `type_not_allowed`, `too_large`, `dimensions_not_allowed`, `too_many_frames` (of another kind), `moderation_rejected` (of what is to become public).
+ * `type_not_allowed`, `too_large`, `dimensions_not_allowed`, `too_many_frames` (of another kind), `moderation_rejected` (of what is to become public, or another kind).
  */
 export async function changeImage(
   image: ImageRecord,

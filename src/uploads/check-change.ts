@@ -24,10 +24,14 @@ export async function checkChange(
   if (kind === undefined && visibility === undefined) return undefined
   const versions = await deps.stores.images.versions(image.id)
   if (kind !== undefined) assertKind(image, { kind, versions }, deps)
-  if (visibility === 'public' && image.visibility === 'private') {
-    await judgeAgain({ ...image, kind: kind ?? image.kind }, versions, deps, signal)
-  }
+  const shown = { ...image, kind: kind ?? image.kind, visibility: visibility ?? image.visibility }
+  if (asksForJudgement(image, shown)) await judgeAgain(shown, versions, deps, signal)
   return { visibility: image.visibility, kind: image.kind, lastVersion: versions[0]?.version ?? 0 }
+}
+
+/** Seen by more people, or shown as something else, for which a moderator may have another measure. */
+function asksForJudgement(was: ImageRecord, shown: ImageRecord): boolean {
+  return shown.kind !== was.kind || (shown.visibility === 'public' && was.visibility === 'private')
 }
 
 /** A picture that has become an avatar keeps the rules of avatars, in every version that may yet be shown. */

@@ -4,7 +4,8 @@ import { withDeadline } from '../lib/deadline.ts'
 import { sniffFormat } from '../transform/executor/sniff-format.ts'
 import { projectOf } from './access.ts'
 import { rejectUpload } from './end-upload.ts'
-import { partCount } from './presign-upload.ts'
+import { partsOf } from './presign-upload.ts'
+import type { HeldObject } from './targets/upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { assertFacts, rulesOfRecord } from './upload-policy.ts'
 import { expiredUpload } from './upload-state.ts'
@@ -30,6 +31,7 @@ export async function confirmUpload(
   if (!stored) throw notUploaded(upload, deps)
   try {
     assertSize(upload, stored.byteLength)
+    await checkSum(upload, stored, deps, within)
     await checkHead(upload, deps, signal)
   } catch (error) {
     if (!(error instanceof AppError) || error.retryable || !isVerdict(error.code)) throw error
@@ -96,7 +98,7 @@ export function reasonOf(upload: UploadRecord): AppError {
 async function assembleParts(upload: UploadRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
   const { multipartId, stagingKey, byteLength } = upload
   if (multipartId === undefined || byteLength === undefined) return
-  const expectedParts = partCount(byteLength, deps)
+  const { count: expectedParts } = partsOf(upload, byteLength, deps)
   if (!(await deps.target.completeParts({ key: stagingKey, multipartId, expectedParts }, signal))) {
     throw notUploaded(upload, deps, `Not all of the ${expectedParts} parts are there.`)
   }
@@ -110,6 +112,42 @@ function notUploaded(upload: UploadRecord, deps: UploadDeps, detail = 'Nothing h
 function assertSize(upload: UploadRecord, byteLength: number): void {
   if (upload.byteLength === undefined || upload.byteLength === byteLength) return
   throw new AppError('size_mismatch', { detail: `Declared as ${upload.byteLength} bytes; ${byteLength} came.` })
+}
+
+/**
+ * The declared SHA-256 against what the store has found; where it tells none, small objects are read through, and the job finds out
+ * about the others. What came through this server was hashed as it came.
+ */
+async function checkSum(
+  upload: UploadRecord,
+  stored: HeldObject,
+  deps: UploadDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  if (upload.sha256 === undefined || upload.way === 'direct' || upload.way === 'import') return
+  const found = stored.sha256 ?? (await hashWithin(stored, deps, signal))
+  if (found !== undefined) assertSum(upload.sha256, found)
+}
+
+/** undefined where that would take too long: the job has more time. */
+async function hashWithin(
+  { key, byteLength }: HeldObject,
+  { target, config }: UploadDeps,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (byteLength > config.confirmHashBytes) return undefined
+  try {
+    return await target.hash(key, signal)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'target_timeout') return undefined
+    throw error
+  }
+}
+
+/** Throws `checksum_mismatch`. */
+export function assertSum(declared: string | undefined, found: string): void {
+  if (declared === undefined || declared === found) return
+  throw new AppError('checksum_mismatch', { detail: `Declared as ${declared}; the bytes have ${found}.` })
 }
 
 /** Type by magic bytes, and dimensions from the header where it is near the beginning. */

@@ -30,9 +30,33 @@ export async function retryDeadJob(project: string, jobId: string, deps: DeadJob
   const all = await listDeadJobs(project, maxLookedThrough, deps)
   const found = all.find(({ job }) => job.id === jobId)
   if (!found) throw new AppError('not_found', { detail: 'There is no such dead job.' })
+  return retry(found, deps)
+}
+
+/** The same for all of a project that died since then. `refused` are those that cannot be tried again now: the quota is full, say. */
+export async function retryDeadJobs(
+  project: string,
+  { since }: { readonly since?: string | undefined },
+  deps: DeadJobsDeps,
+): Promise<{ readonly retried: number; readonly refused: number }> {
+  const sinceMs = since === undefined ? 0 : Date.parse(since)
+  const found = (await listDeadJobs(project, maxLookedThrough, deps)).filter(({ job }) => job.diedAtMs >= sinceMs)
+  let retried = 0
+  for (const dead of found.toReversed()) {
+    try {
+      await retry(dead, deps)
+      retried += 1
+    } catch (error) {
+      if (!(error instanceof AppError) || error.status >= 500) throw error
+    }
+  }
+  return { retried, refused: found.length - retried }
+}
+
+async function retry({ job, upload: failed }: DeadUploadJob, deps: DeadJobsDeps): Promise<UploadRecord> {
   // The upload first: a job that finds it failed has nothing to do. Killed in between, the sweeper brings the job.
-  const upload = await reviveUpload(found.upload, deps)
-  if (!(await deps.deadJobs.retryDead(jobId))) await enqueue(upload, deps)
+  const upload = await reviveUpload(failed, deps)
+  if (!(await deps.deadJobs.retryDead(job.id))) await enqueue(upload, deps)
   deps.count('job_retried')
   deps.changes.announce(upload.id)
   return upload

@@ -1,15 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { UploadsConfig } from '../config/config.ts'
 import type { OutboxRecord } from '../db/records.ts'
-import type { OutboxStore } from '../db/stores.ts'
+import type { OutboxStore, WebhookStore } from '../db/stores.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import { projectOf } from './access.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { attemptWebhook, type AttemptOutcome, type PostMessage } from './webhook-attempt.ts'
+import { disabledEndpoint, disableEndpoint } from './webhook-endpoint.ts'
 import { retryPauseMs } from './webhook-schedule.ts'
 
 export type MessageDelivererDeps = Pick<UploadDeps, 'log' | 'count' | 'now'> & {
   readonly outbox: OutboxStore
+  readonly webhooks: WebhookStore
   readonly config: Pick<UploadsConfig, 'projects'>
   readonly post: PostMessage
   /** How long `close` waits for attempts that run. */
@@ -112,11 +114,8 @@ async function deliverMessage(
   deps: MessageDelivererDeps & Pick<DeliveryTiming, 'attemptMs'>,
   stopped: AbortSignal,
 ): Promise<void> {
-  const { outbox, config, post, now, count, log } = deps
-  const { webhook } = projectOf(config, message.project)
-  const outcome: AttemptOutcome = webhook
-    ? await attemptWebhook(message, webhook, { post, nowMs: now() }, withDeadline(stopped, deps.attemptMs))
-    : { kind: 'gone', error: 'the project has no webhook any more' }
+  const { outbox, now, count, log } = deps
+  const outcome = await attempt(message, deps, stopped)
   if (outcome.kind === 'delivered') {
     await outbox.delivered(message.id, now())
     return count('message_delivered')
@@ -127,6 +126,24 @@ async function deliverMessage(
   count(event)
   const { id, project, type, attempts } = message
   log('warn', event, { message: id, project, type, attempts, error: outcome.error })
+}
+
+/** What a receiver that is gone was to be told is kept as dead, to be replayed once there is another. */
+async function attempt(
+  message: OutboxRecord,
+  deps: MessageDelivererDeps & Pick<DeliveryTiming, 'attemptMs'>,
+  stopped: AbortSignal,
+): Promise<AttemptOutcome> {
+  const { webhooks, config, post, now } = deps
+  const { project } = message
+  const { webhook } = projectOf(config, project)
+  if (!webhook) return { kind: 'gone', error: 'the project has no webhook any more' }
+  const disabled = await disabledEndpoint(project, webhook, webhooks)
+  if (disabled) return { kind: 'gone', error: `not sent: the webhook is disabled, as it ${disabled.reason}` }
+  const within = withDeadline(stopped, deps.attemptMs)
+  const outcome = await attemptWebhook(message, webhook, { post, nowMs: now() }, within)
+  if (outcome.kind === 'gone') await disableEndpoint(project, webhook, outcome.error, deps)
+  return outcome
 }
 
 function pauseAfter(

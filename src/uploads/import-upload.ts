@@ -3,9 +3,11 @@ import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
 import { sniffFormat } from '../transform/executor/sniff-format.ts'
+import { confirmUpload } from './confirm-upload.ts'
 import { intendedImage } from './intended-image.ts'
-import { createUpload } from './presign-upload.ts'
+import { createdBy } from './presign-upload.ts'
 import { fillUpload, type Filled } from './receive-upload.ts'
+import { beginOnce } from './repeat-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { ImportIntent } from './upload-intent.ts'
 import { assertIntent, type UploadRules } from './upload-policy.ts'
@@ -30,20 +32,22 @@ const unknownType = 'application/octet-stream'
  */
 export async function importUpload(
   intent: ImportIntent,
-  principal: Principal,
+  asked: { readonly principal: Principal; readonly idempotencyKey: string | undefined },
   fetchOriginal: FetchOriginal,
   deps: UploadDeps,
   signal: AbortSignal,
 ): Promise<UploadRecord> {
+  const { principal, idempotencyKey } = asked
   const { url, ...fields } = intent
   const image = await intendedImage(fields, principal, deps)
   const { rules } = image
   const filename = fields.filename ?? nameOf(url)
-  const { upload } = await createUpload(
+  const { upload, repeated } = await beginOnce(
     { image, filename, sha256: undefined, way: 'import', byteLength: undefined, contentType: unknownType },
-    { principal },
+    createdBy(principal, idempotencyKey, intent),
     deps,
   )
+  if (repeated) return confirmUpload(upload, deps, signal)
   const write = (bytes: Buffer) => writeImported(upload, { bytes, rules }, deps, signal)
   return fillUpload(upload, () => fetchOriginal(url, rules.maxBytes, write, signal), deps, signal)
 }

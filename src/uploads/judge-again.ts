@@ -6,8 +6,9 @@ import type { UploadDeps } from './upload-deps.ts'
 import { rulesOfRecord } from './upload-policy.ts'
 
 /**
- * A moderator may allow in private what it would not show to all, and may not have been asked at all; before everybody sees a picture, every
- * version that can be asked for is judged as a public one. Throws `moderation_rejected`, and `wrong_state` where a reviewer would have to look at it.
+ * A moderator may allow in private what it would not show to all, as a photo what it would not as a banner, and may not have been asked at all:
+ * every version that can be asked for is judged as what it is to be shown as. Throws `moderation_rejected`, and `wrong_state` where a reviewer
+ * would have to look at it.
  */
 export async function judgeAgain(
   image: ImageRecord,
@@ -39,15 +40,21 @@ async function judgeVersion(
     { key: sha256, bytes, maxPixels: rules.maxPixels, maxFrames, allowSvg },
     signal,
   )
-  const { id: imageId, project, kind } = image
+  const { id: imageId, project, kind, visibility } = image
   const { perceptualHash } = facts
   const verdict = await deps.moderate(
-    { imageId, project, kind, visibility: 'public', sha256, perceptualHash, preview, bytes },
+    { imageId, project, kind, visibility, sha256, perceptualHash, preview, bytes },
     signal,
   )
   if (verdict.tier === 'reject')
     throw new AppError('moderation_rejected', verdict.reason === undefined ? {} : { detail: verdict.reason })
   if (verdict.tier === 'quarantine') {
-    throw new AppError('wrong_state', { detail: 'Moderation does not let it become public now; it stays private.' })
+    throw new AppError('wrong_state', {
+      detail: `Moderation does not let it become ${shownAs(image)} now; it stays what it is.`,
+    })
   }
+}
+
+function shownAs({ visibility, kind }: ImageRecord): string {
+  return kind === undefined ? `a ${visibility} image` : `a ${visibility} image of the kind ${JSON.stringify(kind)}`
 }

@@ -1,6 +1,7 @@
 import { ensureFirstKey } from '../auth/issue-api-key.ts'
 import type { Config, UploadsConfig } from '../config/config.ts'
 import { openStores } from '../db/open-stores.ts'
+import type { WebhookStore } from '../db/stores.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
 import { newId } from '../lib/new-id.ts'
 import { createModerate, createModerators } from '../moderation/create-moderator.ts'
@@ -9,6 +10,7 @@ import type { Metrics } from '../observability/metrics.ts'
 import { createUrlSigner } from '../signing/create-url-signer.ts'
 import { signWebhook } from '../signing/webhook-signature.ts'
 import { parseBlocks } from '../sources/address-guard.ts'
+import { fetchAsNamed } from '../sources/fetch-as-named.ts'
 import { fetchFrom } from '../sources/fetch-from.ts'
 import { createGuardedClient } from '../sources/guarded-client.ts'
 import type { ResolveHost } from '../sources/resolve-host.ts'
@@ -20,6 +22,7 @@ import { refusedWebhooks } from './refused-webhooks.ts'
 import { createUploadTarget } from './targets/create-upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { refusedReceiver } from './webhook-attempt.ts'
+import { disabledEndpoints } from './webhook-endpoint.ts'
 
 // To one host, for imports and webhooks.
 const outgoingConnections = 8
@@ -64,9 +67,13 @@ export async function openUploads(
   })
   const drainMs = config.server.shutdownTimeoutMs
   const queue = createJobQueue({ table: stores.jobs, config: settings, drainMs, log: logger })
-  metrics.watchBacklog({ jobs: () => stores.jobs.stats(), messages: () => stores.outbox.stats() })
+  metrics.watchBacklog({
+    jobs: () => stores.jobs.stats(),
+    messages: () => stores.outbox.stats(),
+    webhooks: async () => ({ disabled: (await disabledEndpoints(settings, stores.webhooks)).length }),
+  })
   const deliverer = createMessageDeliverer({
-    ...{ outbox: stores.outbox, config: settings, drainMs, log, count, now: Date.now },
+    ...{ outbox: stores.outbox, webhooks: stores.webhooks, config: settings, drainMs, log, count, now: Date.now },
     post: (request, signal) => clients.webhooks.post(request, signal),
   })
   const uploads = createUploads(settings, {
@@ -90,10 +97,11 @@ export async function openUploads(
     /** Of the disk target, which takes its bytes at this server. */
     door: created.kind === 'disk' ? created.target.door : undefined,
     fetchOriginal: fetchFrom(clients.guarded),
+    fetchKeySet: fetchAsNamed(clients.keys),
     deadJobs: queue,
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
-      void warnOfWebhooks(settings, network, log)
+      void warnOfWebhooks(settings, { ...network, webhooks: stores.webhooks }, log)
       uploads.start()
       deliverer.start()
     },
@@ -102,35 +110,40 @@ export async function openUploads(
       await Promise.all([deliverer.close(), uploads.drain()])
     },
     async close() {
-      await Promise.all([uploads, clients.guarded, clients.webhooks, clients.operators].map((part) => part.close()))
+      await Promise.all([uploads, ...Object.values(clients)].map((part) => part.close()))
     },
   }
 }
 
 async function warnOfWebhooks(
   settings: UploadsConfig,
-  { resolveHost }: Network,
+  { resolveHost, webhooks }: Network & { readonly webhooks: WebhookStore },
   log: UploadDeps['log'],
 ): Promise<void> {
+  for (const { project, reason, atMs } of await disabledEndpoints(settings, webhooks).catch(() => []))
+    log('warn', 'webhook_disabled', { project, error: reason, since: new Date(atMs).toISOString() })
   for (const host of await refusedWebhooks(settings, resolveHost))
     log('warn', 'webhook_address_refused', { host, error: refusedReceiver })
 }
 
 /**
- * Three doors to the network. What users name goes through the guarded one; webhooks likewise, to what is allowed for them. The moderator is named by the operator alone, and stands next
- * door as a rule, so that loopback and private addresses are right; it is still sent to no other place by a redirect.
+ * The doors to the network. What users name goes through the guarded one; webhooks likewise, to what is allowed for them. The moderator and the provider of keys are named by the operator
+ * alone, and stand next door as a rule, so that loopback and private addresses are right; neither is sent to another place by a redirect.
  */
 function openClients({ outgoing, moderation }: UploadsConfig, network: Network, onRefused: () => void) {
   const { timeoutMs } = moderation
   const patience = { firstByteTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, totalTimeoutMs: timeoutMs }
   const common = { ...network, ownHosts: new Set(network.ownHosts), connections: outgoingConnections, onRefused }
   const { limits, allowAddresses, webhookAddresses } = outgoing
+  const everywhere = parseBlocks(['0.0.0.0/0', '::/0'])
   return {
     guarded: createGuardedClient({ ...common, limits, allowed: parseBlocks(allowAddresses) }),
     webhooks: createGuardedClient({ ...common, limits, allowed: parseBlocks(webhookAddresses) }),
-    operators: createGuardedClient({
-      ...{ ...common, limits: { ...limits, ...patience } },
-      allowed: parseBlocks(['0.0.0.0/0', '::/0']),
+    operators: createGuardedClient({ ...common, limits: { ...limits, ...patience }, allowed: everywhere }),
+    // Behind one proxy the provider may have the very host name of this server, which publishes no keys that it could loop on.
+    keys: createGuardedClient({
+      ...{ ...common, ownHosts: new Set(), allowed: everywhere },
+      limits: { ...limits, maxRedirects: 0 },
     }),
   }
 }

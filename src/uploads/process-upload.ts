@@ -10,7 +10,7 @@ import { contentTypeOf } from '../transform/image/formats.ts'
 import type { ImageFacts } from '../transform/image/image-facts.ts'
 import { projectOf } from './access.ts'
 import { applyEdits } from './apply-edits.ts'
-import { isVerdict } from './confirm-upload.ts'
+import { assertSum, isVerdict } from './confirm-upload.ts'
 import { bytesAreGone, dropStaging, endUpload, messagesFor, rejectUpload } from './end-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import { assertFacts, assertSameType, assertStored, rulesOfRecord } from './upload-policy.ts'
@@ -74,9 +74,7 @@ async function checkUpload(upload: UploadRecord, deps: UploadDeps, signal: Abort
   if (upload.byteLength !== undefined && upload.byteLength !== uploaded.length) {
     throw new AppError('size_mismatch', { detail: `Declared as ${upload.byteLength} bytes; ${uploaded.length} came.` })
   }
-  if (upload.sha256 !== undefined && upload.sha256 !== sha256) {
-    throw new AppError('checksum_mismatch', { detail: `Declared as ${upload.sha256}; the bytes have ${sha256}.` })
-  }
+  assertSum(upload.sha256, sha256)
   const { facts, preview } = await examiner.examine(
     {
       key: sha256,

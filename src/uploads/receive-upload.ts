@@ -1,10 +1,11 @@
 import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError, toAppError } from '../errors.ts'
-import { confirmUpload, isVerdict } from './confirm-upload.ts'
+import { assertSum, confirmUpload, isVerdict } from './confirm-upload.ts'
 import { dropStaging, rejectUpload } from './end-upload.ts'
 import { intendedImage } from './intended-image.ts'
-import { createUpload } from './presign-upload.ts'
+import { createdBy } from './presign-upload.ts'
+import { beginOnce, repeatUpload } from './repeat-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 import type { DirectFields } from './upload-intent.ts'
 import { assertIntent, normalType } from './upload-policy.ts'
@@ -17,30 +18,46 @@ export type ReceivedFile = {
 
 /**
  * An upload whose bytes come through this server: the same record, checks and job as any other. The quota holds back the most that
- * may come; what did come is settled by the job. Throws as `presignUpload` and `confirmUpload`, and `too_large` while it streams.
+ * may come; what did come is settled by the job. Throws as `presignUpload` and `confirmUpload`, and `too_large` while it streams; with a
+ * repeated key `in_progress`, `idempotency_mismatch`.
  */
 export async function receiveUpload(
   file: ReceivedFile,
-  asked: { readonly fields: DirectFields; readonly principal: Principal },
+  asked: {
+    readonly fields: DirectFields
+    readonly principal: Principal
+    readonly idempotencyKey: string | undefined
+  },
   deps: UploadDeps,
   signal: AbortSignal,
 ): Promise<UploadRecord> {
-  const { fields, principal } = asked
+  const { fields, principal, idempotencyKey } = asked
   const image = await intendedImage(fields, principal, deps)
   const { rules } = image
   const contentType = normalType(file.contentType)
   assertIntent(rules, { contentType, byteLength: undefined })
   const filename = fields.filename ?? plainName(file.filename)
-  const { upload } = await createUpload(
+  // What is known of the file before it is read; the rest is its SHA-256.
+  const by = createdBy(principal, idempotencyKey, { form: fields, file: { filename: file.filename, contentType } })
+  const { upload, repeated } = await beginOnce(
     { image, filename, sha256: fields.sha256, way: 'direct', byteLength: undefined, contentType },
-    { principal },
+    by,
     deps,
   )
+  if (repeated) return repeatUpload(upload, { bytes: file.bytes, maxBytes: rules.maxBytes }, deps, signal)
   const write = async () => {
     const bounds = { maxBytes: rules.maxBytes, contentType }
-    return { upload, ...(await deps.target.writeStream(upload.stagingKey, file.bytes, bounds, signal)) }
+    const { sha256 } = await deps.target.writeStream(upload.stagingKey, file.bytes, bounds, signal)
+    return { upload: by.idempotency ? await noteSum(upload, sha256, deps) : upload, sha256 }
   }
   return fillUpload(upload, write, deps, signal)
+}
+
+/** By which the same file is known when it is sent again. */
+async function noteSum({ id }: UploadRecord, sha256: string, { stores }: UploadDeps): Promise<UploadRecord> {
+  const noted = await stores.uploads.move(id, ['pending'], 'pending', { sha256, fact: { sha256 } })
+  if (!noted) throw new AppError('not_found', { detail: 'The upload was taken back.' })
+  return noted
 }
 
 export type Filled = { readonly upload: UploadRecord; readonly sha256: string }
@@ -55,7 +72,7 @@ export async function fillUpload(
   let filled: Filled
   try {
     filled = await write()
-    assertChecksum(upload.sha256, filled.sha256)
+    assertSum(upload.sha256, filled.sha256)
   } catch (thrown) {
     // Whoever left in the middle, or sent too much, leaves nothing: this upload has no second chance.
     const error = toAppError(thrown)
@@ -73,11 +90,6 @@ export async function fillUpload(
     if (signal.aborted) await dropStaging(upload, deps)
     throw error
   }
-}
-
-function assertChecksum(declared: string | undefined, found: string): void {
-  if (declared === undefined || declared === found) return
-  throw new AppError('checksum_mismatch', { detail: `Declared as ${declared}; the bytes have ${found}.` })
 }
 
 /** What a form calls its file, without what is no part of a name. */

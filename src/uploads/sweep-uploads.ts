@@ -4,6 +4,7 @@ import { enqueue } from './confirm-upload.ts'
 import { deleteCondemned } from './delete-abandoned.ts'
 import { endOverdue } from './end-overdue.ts'
 import { endUpload } from './end-upload.ts'
+import { forgetOld, type OldPlaces } from './forget-old.ts'
 import { note, sweepEach, type Round, type Tally } from './sweep-each.ts'
 import { sweepGhosts, sweepParts, type GhostPlaces } from './sweep-ghosts.ts'
 import type { UploadDeps } from './upload-deps.ts'
@@ -13,6 +14,7 @@ import { withCause } from './targets/target-failure.ts'
 export type SweepPlaces = {
   pending?: { readonly updatedAtMs: number; readonly id: string } | undefined
   readonly ghosts: GhostPlaces
+  old?: OldPlaces
 }
 
 // A page at a time: what is left waits for the next round.
@@ -41,6 +43,7 @@ export async function sweepUploads(
     () => sweepParts(round),
     () => sweepGhosts(places.ghosts, round),
     () => deps.stores.uploads.forgetIdempotency(deps.now()),
+    () => forgetOld((places.old ??= {}), round),
   ]
   for (const step of steps) {
     if (signal.aborted) break

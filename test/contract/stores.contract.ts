@@ -200,7 +200,7 @@ export function describeStores(name: string, openTestStores: OpenTestStores, del
       expect(await stores.images.version(image.id, 1)).toEqual(version)
       expect(await stores.objects.find(version.objectKey)).toMatchObject({ state: 'stored' })
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, openUploads: 0 },
+        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 },
       })
       expect((await stores.uploads.events(upload.id)).at(-1)).toMatchObject({ from: 'processing', to: 'ready' })
       expect(await stores.outbox.list({ limit: 10 })).toMatchObject([
@@ -299,6 +299,43 @@ export function describeStores(name: string, openTestStores: OpenTestStores, del
       expect(await stores.uploads.usage(owner)).toMatchObject({ openUploads: allowed, reservedBytes: allowed * 100 })
     })
 
+    test('images that share their bytes count one by one, and as open uploads until they are there', async () => {
+      const { stores, second } = await open()
+      const both = [stores, await second()]
+      const quota = { ...unbounded, objects: 5 }
+      await uploadReady(stores)
+      const waiting = await finishNew(stores, { state: 'quarantined' })
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 1, images: 2 })
+      const tries = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, n) => create(both[n % 2] ?? stores, {}, quota)),
+      )
+      expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+      // Each way out, all at once and some twice.
+      const [first, other] = tries.flatMap((tried) => (tried.status === 'fulfilled' ? [tried.value] : []))
+      await Promise.all([
+        ...both.map((one) => one.images.review(waiting.image.id, 'rejected', [])),
+        ...both.map((one) => one.uploads.end(first!.id, ['pending'], 'expired', {})),
+        ...both.map((one) => one.images.remove(other!.imageId, [])),
+        ...both.map(() => finishNew(stores)),
+        ...both.map((one) => one.survey.settleImage(waiting.image.id)),
+      ])
+      expect(await stores.uploads.recount(false)).toEqual([])
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 1, images: 3, openUploads: 1 })
+      await expect(create(stores, {}, { ...quota, objects: 4 })).rejects.toMatchObject({
+        code: 'quota_exceeded',
+        detail: expect.stringContaining('3 are, with 1 more') as string,
+      })
+    })
+
+    test('a new version is no other image', async () => {
+      const { stores } = await open()
+      const { image } = await uploadReady(stores)
+      await finishNew(stores, { upload: { imageId: image.id }, storedSha256: 'other' })
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 2, images: 1 })
+      await stores.images.remove(image.id, [])
+      expect(await stores.uploads.usage(owner)).toMatchObject({ objects: 0, images: 0 })
+    })
+
     test('a refused upload leaves no row, and one owner does not count against another', async () => {
       const { stores } = await open()
       const quota = { ...unbounded, bytes: 99 }
@@ -327,7 +364,7 @@ export function describeStores(name: string, openTestStores: OpenTestStores, del
       await stores.objects.abandoned(clock.nowMs, 10)
       expect(await stores.uploads.recount(true)).toEqual([])
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, openUploads: 0 },
+        ...{ storedBytes: 90, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 },
       })
     })
   })
@@ -469,8 +506,107 @@ export function describeStores(name: string, openTestStores: OpenTestStores, del
       expect(await stores.uploads.find(replacing.id)).toMatchObject({ state: 'deleted' })
       expect(await stores.objects.find(version.objectKey)).toMatchObject({ state: 'deleting' })
       expect(await stores.uploads.usage(owner)).toEqual({
-        ...{ storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 },
+        ...{ storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 },
       })
+    })
+  })
+
+  describe(`${name}: history`, () => {
+    test('what is over goes when it is old; what was taken up again, or is stood on, does not', async () => {
+      const { stores, clock } = await open()
+      const { history, uploads } = stores
+      const live = await uploadReady(stores)
+      const removed = await uploadReady(stores, { owner: 'another' })
+      await stores.images.remove(removed.image.id, [{ type: 'image.deleted', payload: {} }])
+      const rejected = await create(stores, { imageId: live.image.id })
+      await uploads.end(rejected.id, ['pending'], 'rejected', {})
+      const failed = await create(stores)
+      await uploads.end(failed.id, ['pending'], 'failed', {})
+      const oldMs = clock.nowMs
+      clock.nowMs += 1000
+      const young = await create(stores)
+      await uploads.end(young.id, ['pending'], 'expired', {})
+      const ids = async (...more: [limit?: number, after?: { updatedAtMs: number; id: string }]) =>
+        (await history.uploads(oldMs, more[0] ?? 10, more[1])).map(({ id }) => id)
+      const all = [rejected.id, failed.id, removed.upload.id].sort()
+      expect(await ids()).toEqual(all)
+      const [first] = await history.uploads(oldMs, 1)
+      expect(await ids(10, first)).toEqual(all.slice(1))
+      expect(await history.forgetUpload(young.id, oldMs)).toBe(false)
+      expect(await history.forgetUpload(live.upload.id, clock.nowMs)).toBe(false)
+      expect(await history.forgetUpload(newId('upl'), clock.nowMs)).toBe(false)
+      await uploads.revive(failed.id, unbounded)
+      expect(await history.forgetUpload(failed.id, clock.nowMs)).toBe(false)
+      for (const id of [rejected.id, removed.upload.id]) expect(await history.forgetUpload(id, oldMs)).toBe(true)
+      expect(await stores.images.find(removed.image.id)).toBeUndefined()
+      expect(await stores.images.findServed(live.image.id, 1)).toMatchObject({ version: { version: 1 } })
+      expect(await uploads.events(rejected.id)).toEqual([])
+      expect(await ids()).toEqual([])
+      expect(await uploads.recount(false)).toEqual([])
+    })
+
+    test('dead messages and jobs go, those that wait do not', async () => {
+      const { stores, clock } = await open()
+      const { history, outbox, jobs } = stores
+      for (const type of ['dead', 'replayed', 'waiting']) await uploadReady(stores, { owner: type })
+      const [dead, replayed, waiting] = (await outbox.list({ limit: 3 })).map(({ id }) => id)
+      for (const id of [dead, replayed]) await outbox.failed(id ?? '', 'gone', undefined)
+      const lost = await create(stores)
+      for (const [id, dedupeKey] of [
+        ['job_1', 'none'],
+        ['job_2', lost.id],
+      ] as const) {
+        await jobs.add({ id, kind: 'k', payload: '{}', dedupeKey, runAtMs: clock.nowMs })
+        const taken = await jobs.take(['k'], clock.nowMs, clock.nowMs + 100)
+        await jobs.failed(taken ?? { id: '', lease: 0 }, 'boom', { diedAtMs: clock.nowMs })
+      }
+      await stores.uploads.end(lost.id, ['pending'], 'failed', {})
+      expect(await history.messages(clock.nowMs - 1, 10)).toEqual([])
+      expect(await history.messages(clock.nowMs, 10)).toHaveLength(2)
+      expect(await history.jobs(clock.nowMs, 10)).toEqual(['job_1'])
+      await outbox.replay(replayed ?? '', clock.nowMs)
+      const forgotten = [dead, replayed, waiting].map((id) => history.forget('message', id ?? ''))
+      expect(await Promise.all(forgotten)).toEqual([true, false, false])
+      expect(await history.forget('job', 'job_1')).toBe(true)
+      expect(await jobs.stats()).toMatchObject({ dead: 1 })
+    })
+  })
+
+  describe(`${name}: webhooks`, () => {
+    test('are disabled once, by project and endpoint, and enabled again', async () => {
+      const { stores, second } = await open()
+      const { webhooks } = stores
+      const one = { project: 'shop', endpoint: 'a', reason: 'answered 410', atMs: 1000 }
+      const both = [webhooks, (await second()).webhooks]
+      expect((await Promise.all(both.map((store) => store.disable(one)))).sort()).toEqual([false, true])
+      expect(await webhooks.disabled('shop')).toEqual(one)
+      expect(await webhooks.disabled('other')).toBeUndefined()
+      expect(await webhooks.disable({ ...one, atMs: 2000 })).toBe(false)
+      expect(await webhooks.disable({ ...one, endpoint: 'b', atMs: 3000 })).toBe(true)
+      expect(await webhooks.list()).toEqual([{ ...one, endpoint: 'b', atMs: 3000 }])
+      expect(await webhooks.enable('shop')).toBe(true)
+      expect(await webhooks.enable('shop')).toBe(false)
+    })
+
+    test('dead messages are replayed by what was asked for, each once', async () => {
+      const { stores, second, clock } = await open()
+      for (let written = 0; written < 3; written += 1) {
+        clock.nowMs += 10
+        await uploadReady(stores)
+      }
+      const messages = (await stores.outbox.list({ limit: 9 })).toReversed()
+      for (const { id } of messages) await stores.outbox.failed(id, 'gone', undefined)
+      const asked = { project: owner.project, limit: 10 }
+      const replayDead = (change: object) => stores.outbox.replayDead({ ...asked, ...change }, clock.nowMs)
+      expect(await replayDead({ project: 'other' })).toBe(0)
+      expect(await replayDead({ type: 'other' })).toBe(0)
+      expect(await replayDead({ sinceMs: messages[2]!.createdAtMs })).toBe(1)
+      expect(await replayDead({ type: 'image.ready', limit: 1 })).toBe(1)
+      expect((await stores.outbox.list({ state: 'dead', limit: 9 })).map(({ id }) => id)).toEqual([messages[1]!.id])
+      const both = [stores, await second()]
+      const counts = await Promise.all(both.map(({ outbox }) => outbox.replayDead(asked, clock.nowMs)))
+      expect(counts.sort()).toEqual([0, 1])
+      expect(await stores.outbox.take(9, clock.nowMs, 100)).toMatchObject([{ attempts: 1 }, {}, {}])
     })
   })
 

@@ -335,6 +335,22 @@ export function describeUploadTarget(name: string, under: () => TargetUnderTest)
       expect((await read(50))?.toString()).toBe('0123456789')
     })
 
+    test('the SHA-256 is that of the bytes: hashed on demand, and told only where the store knows it', async () => {
+      const bytes = randomBytes(3_000_000)
+      for (const key of [newKey('objects'), newKey()]) {
+        await write(key, bytes)
+        expect(await target().hash(key, patient())).toBe(sha256Of(bytes))
+        const told = (await target().head(key, patient()))?.sha256
+        expect([undefined, sha256Of(bytes)]).toContain(told)
+      }
+      expect(await target().hash(newKey(), patient())).toBeUndefined()
+      const key = newKey()
+      await write(key, bytes)
+      await write(key, Buffer.from('other'))
+      expect([undefined, sha256Of(Buffer.from('other'))]).toContain((await target().head(key, patient()))?.sha256)
+      await expect(target().hash(key, AbortSignal.abort(new Error('left')))).rejects.toThrow('left')
+    })
+
     test('never more than allowed is read', async () => {
       const key = newKey('objects')
       await write(key, randomBytes(5000))

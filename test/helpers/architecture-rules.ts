@@ -7,6 +7,8 @@ export type SourceFacts = {
   readonly imports: readonly string[]
   readonly exports?: readonly string[]
   readonly readsEnvironment?: boolean
+  /** Asks other machines by itself. */
+  readonly reachesNetwork?: boolean
   /** Holds nothing but re-exports. */
   readonly isBarrel?: boolean
 }
@@ -36,6 +38,10 @@ export const floors: Readonly<Record<string, number>> = {
 /** Inside transform/, from top to bottom; each imports only what stands after it. */
 export const transformOrder: readonly string[] = ['executor', 'planner', 'negotiation', 'params', 'image']
 
+/** One door to the network; clamd speaks a protocol of its own, and the AWS SDK has a home of its own. */
+const networkDoors: readonly RegExp[] = [/^sources\/guarded-(client|connector)\.ts$/]
+const networkHomes: readonly RegExp[] = [...networkDoors, /^moderation\/clamav-scanner\.ts$/]
+
 /** Where a package may be imported; a package that is not listed may live in one room only. */
 export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
   express: [/^http\//],
@@ -50,6 +56,7 @@ export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
   'ipaddr.js': [/^sources\//, /^http\/middleware\/client-address\.ts$/],
   'lru-cache': [/^cache\/memory-tier\.ts$/],
   jose: [/^auth\//, /^signing\/share-token\.ts$/],
+  undici: networkDoors,
   pino: [/^observability\//],
   'prom-client': [/^observability\//],
   '@opentelemetry/*': [/^observability\//],
@@ -69,7 +76,7 @@ export function findFaults(files: readonly SourceFacts[]): string[] {
   return [...files.flatMap((facts) => [...faultsOfFile(facts), ...faultsOfImports(facts)]), ...strayPackages(files)]
 }
 
-function faultsOfFile({ file, exports = [], readsEnvironment, isBarrel }: SourceFacts): string[] {
+function faultsOfFile({ file, exports = [], readsEnvironment, reachesNetwork, isBarrel }: SourceFacts): string[] {
   const faults: string[] = []
   const name = file.split('/').at(-1) ?? file
   if (/^index\.[cm]?[jt]s$/.test(name)) faults.push(`${file}: no index files`)
@@ -77,6 +84,8 @@ function faultsOfFile({ file, exports = [], readsEnvironment, isBarrel }: Source
   if (exports.includes('default')) faults.push(`${file}: no default exports`)
   if (readsEnvironment === true && file !== environmentHome)
     faults.push(`${file}: the environment is read in ${environmentHome} only`)
+  if (reachesNetwork === true && !isPage(file) && !networkHomes.some((home) => home.test(file)))
+    faults.push(`${file}: the network is reached by sources/guarded-client.ts only`)
   for (const word of [...wordsOf(file), ...exports.flatMap(wordsOf)]) {
     if (bannedWords.has(word)) faults.push(`${file}: "${word}" says nothing, name the thing`)
   }
@@ -144,6 +153,7 @@ export function factsOf(file: string, text: string): SourceFacts {
     imports: ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName),
     exports: statements.flatMap(exportsOf),
     readsEnvironment: readsEnvironment(tree),
+    reachesNetwork: reachesNetwork(tree),
     isBarrel:
       statements.length > 0 &&
       statements.every((one) => ts.isExportDeclaration(one) && one.moduleSpecifier !== undefined),
@@ -179,6 +189,23 @@ function readsEnvironment(node: ts.Node): boolean {
   return ts.forEachChild(node, (child) => readsEnvironment(child) || undefined) ?? false
 }
 
+const networkModules = /^(node:)?(http|https|http2|net|tls|dgram)$/
+const networkCalls = new Set(['request', 'get', 'connect', 'createConnection', 'createSocket'])
+
+/** A call of the global `fetch`, or what opens connections imported from a module of Node's, by name or as a whole. */
+function reachesNetwork(node: ts.Node): boolean {
+  if (ts.isCallExpression(node) && /^(globalThis\.)?fetch$/.test(node.expression.getText())) return true
+  if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+    const { importClause, moduleSpecifier } = node
+    if (!networkModules.test(moduleSpecifier.text) || importClause === undefined) return false
+    const named = importClause.namedBindings
+    if (importClause.name !== undefined || named === undefined || ts.isNamespaceImport(named)) return true
+    return named.elements.some(({ name, propertyName }) => networkCalls.has((propertyName ?? name).text))
+  }
+  return ts.forEachChild(node, (child) => reachesNetwork(child) || undefined) ?? false
+}
+
+const isPage = (file: string): boolean => tiedToNothing.includes(roomOf(file))
 const roomOf = (file: string): string => file.split('/')[0] ?? file
 const transformRank = (file: string): number => transformOrder.indexOf(file.split('/')[1] ?? '')
 const homeOf = (file: string): string =>

@@ -35,6 +35,7 @@ export function newUpload(change: Partial<NewUpload> = {}): NewUpload {
     subject: undefined,
     metadata: {},
     stagingKey: `staging/${id}`,
+    partBytes: undefined,
     reservedBytes: 100,
     expiresAtMs: 1_600_000,
     createdAtMs: 1_000_000,

@@ -28,15 +28,21 @@ export type Method = keyof typeof methods
 export type UploadServer = Awaited<ReturnType<typeof startUploads>>
 
 /** The whole application with uploads on, over an empty folder; a key for everything, and JWTs for owners. */
-export async function startUploads(settings: Record<string, string> = {}) {
+export async function startUploads(
+  settings: Record<string, string> = {},
+  options: Parameters<typeof startHalftone>[1] = {},
+) {
   const pictures = makePictureFolder({})
-  const halftone = await startHalftone({
-    HALFTONE_SOURCE: pictures.folder,
-    HALFTONE_RENDERERS: '1',
-    HALFTONE_API_KEYS: `app:${apiKey}`,
-    HALFTONE_JWT_SECRET: jwtSecret,
-    ...settings,
-  })
+  const halftone = await startHalftone(
+    {
+      HALFTONE_SOURCE: pictures.folder,
+      HALFTONE_RENDERERS: '1',
+      HALFTONE_API_KEYS: `app:${apiKey}`,
+      HALFTONE_JWT_SECRET: jwtSecret,
+      ...settings,
+    },
+    options,
+  )
   return {
     ...{ halftone, origin: halftone.origin, dataDir: halftone.dataDir },
     /** The key of the application, with every scope. */
@@ -110,11 +116,12 @@ export function apiAs(origin: string, bearer: string | undefined) {
     async form(
       fields: Record<string, string>,
       file: Buffer,
-      told: { type?: string; name?: string; wait?: number } = {},
+      told: { type?: string; name?: string; wait?: number; key?: string } = {},
     ) {
-      const { type = 'image/jpeg', name = 'photo.jpg', wait = 20 } = told
+      const { type = 'image/jpeg', name = 'photo.jpg', wait = 20, key } = told
       const asked = request(origin).post('/v1/images').set('Prefer', `wait=${wait}`).buffer(true).parse(readBytes)
       if (bearer !== undefined) asked.set('Authorization', `Bearer ${bearer}`)
+      if (key !== undefined) asked.set('Idempotency-Key', key)
       for (const [field, value] of Object.entries(fields)) asked.field(field, value)
       return answerOf(await asked.attach('file', file, { filename: name, contentType: type }))
     },

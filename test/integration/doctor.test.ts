@@ -82,6 +82,7 @@ const ghosts: Record<string, { make: () => Promise<unknown>; mended: boolean; al
       const { key } = await addReady(stage)
       sql("update versions set state = 'deleted' where object_key = ?", key)
       sql("update images set state = 'deleted', version = null")
+      sql('update usages set images = 0')
     },
     mended: true,
   },
@@ -91,6 +92,7 @@ const ghosts: Record<string, { make: () => Promise<unknown>; mended: boolean; al
       const { key } = await addReady(stage)
       sql("update versions set state = 'deleted' where object_key = ?", key)
       sql("update images set state = 'deleted', version = null")
+      sql('update usages set images = 0')
       await stage.target.delete(key, never)
     },
     mended: true,
@@ -117,7 +119,7 @@ const ghosts: Record<string, { make: () => Promise<unknown>; mended: boolean; al
   usage_differs: {
     async make() {
       await addReady(stage)
-      sql('update usages set stored_bytes = stored_bytes + 1')
+      sql('update usages set stored_bytes = stored_bytes + 1, images = images + 3')
     },
     mended: true,
   },
@@ -249,7 +251,7 @@ test('20,000 objects are compared in pages, and the three ghosts among them are 
   const insert = db.prepare("insert into objects values (?, 'shop', 'user-1', ?, ?, 5, 'stored', 1000, 1000)")
   db.transaction(() => {
     for (const key of keys) if (key !== rest[0]) insert.run(key, key, key)
-    db.prepare("insert into usages values ('shop', 'user-1', 99995, 0, 19999, 0)").run()
+    db.prepare("insert into usages values ('shop', 'user-1', 99995, 0, 19999, 0, 0)").run()
   })()
   db.close()
   for (const key of keys) {

@@ -227,6 +227,67 @@ describe('a moderator behind a URL', () => {
   })
 })
 
+describe('another kind', () => {
+  const verdicts: Record<string, unknown> = { avatar: 'allow', banner: 'reject', cover: 'quarantine' }
+
+  async function startKinds(settings: Record<string, string> = {}) {
+    const folder = mkdtempSync(join(tmpdir(), 'halftone-kinds-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const file = join(folder, 'projects.json')
+    const kinds = { avatar: {}, banner: { visibility: 'public' }, cover: {}, stamp: { maxWidth: 100 } }
+    writeFileSync(file, JSON.stringify({ projects: { default: { kinds } } }))
+    const asked: unknown[] = []
+    const moderator = await startModerator(({ kind, visibility }) => {
+      asked.push([kind, visibility])
+      return saying({ verdict: verdicts[String(kind)] ?? 'allow' })
+    })
+    const server = await start({ HALFTONE_MODERATION_URL: moderator.url, HALFTONE_PROJECTS_FILE: file, ...settings })
+    return { server, asked }
+  }
+
+  test.each(['private', 'public'])('of a %s image is judged as that kind before it becomes one', async (visibility) => {
+    const { server, asked } = await startKinds()
+    const { image } = await uploaded(server, photo, { visibility })
+    const change = async (said: object) => (await server.admin.patch(`/v1/images/${image.id}`, said)).json
+    expect(asked.splice(0)).toEqual([[null, visibility]])
+    expect(await change({ kind: 'banner' })).toMatchObject({ status: 422, code: 'moderation_rejected' })
+    expect(await change({ kind: 'cover' })).toMatchObject({ status: 409, code: 'wrong_state' })
+    // Its rules come first, and need nobody to be asked.
+    expect(await change({ kind: 'stamp' })).toMatchObject({ status: 422, code: 'dimensions_not_allowed' })
+    expect((await server.admin.get(`/v1/images/${image.id}`)).json).not.toHaveProperty('kind')
+    expect(await change({ kind: 'avatar' })).toMatchObject({ kind: 'avatar', visibility })
+    expect(asked.splice(0)).toEqual(['banner', 'cover', 'avatar'].map((kind) => [kind, visibility]))
+    // What it is already is no change.
+    expect(await change({ kind: 'avatar', subject: 'me' })).toMatchObject({ subject: 'me' })
+    expect(asked).toEqual([])
+  })
+
+  test('and for all to see is one question; hidden again, none', async () => {
+    const { server, asked } = await startKinds()
+    const { image } = await uploaded(server, photo, { visibility: 'private' })
+    const change = async (said: object) => (await server.admin.patch(`/v1/images/${image.id}`, said)).status
+    expect(await change({ kind: 'avatar', visibility: 'public' })).toBe(200)
+    expect(await change({ visibility: 'private' })).toBe(200)
+    expect(asked).toEqual([
+      [null, 'private'],
+      ['avatar', 'public'],
+    ])
+  })
+
+  test('waits for a moderator that cannot be asked, but for private ones where the operator wishes so', async () => {
+    const { server } = await startKinds({ HALFTONE_MODERATION_UNREACHABLE: 'allow-private' })
+    const [hidden, shown] = [
+      await uploaded(server, photo, { visibility: 'private' }),
+      await uploaded(server, other, { visibility: 'public' }),
+    ]
+    verdicts['avatar'] = 'out of its mind'
+    onTestFinished(() => void (verdicts['avatar'] = 'allow'))
+    const change = async ({ image }: typeof hidden) =>
+      (await server.admin.patch(`/v1/images/${image.id}`, { kind: 'avatar' })).status
+    expect([await change(hidden), await change(shown)]).toEqual([200, 409])
+  })
+})
+
 describe('a ban list', () => {
   function listFile(): { path: string; write: (text: string) => void } {
     const folder = mkdtempSync(join(tmpdir(), 'halftone-bans-'))

@@ -145,6 +145,43 @@ describe('credentials', () => {
       await provider.close()
     }
   })
+
+  test('the identity provider is asked by the guarded door, wherever the operator says it stands, and by no redirect', async () => {
+    const elsewhere = await startOriginServer((_request, response) => response.end('{"keys":[]}'))
+    const provider = await startOriginServer((_request, response) =>
+      response.writeHead(302, { location: `${elsewhere.url}/keys` }).end(),
+    )
+    const asked: string[] = []
+    const resolveHost = (host: string) => {
+      asked.push(host)
+      return Promise.resolve([{ address: '127.0.0.1', family: 4 as const }])
+    }
+    const other = await startUploads(
+      {
+        HALFTONE_JWT_SECRET: '',
+        HALFTONE_JWT_JWKS_URL: `http://localhost:${provider.port}/jwks.json`,
+        HALFTONE_JWT_ISSUER: 'https://id.example',
+        HALFTONE_JWT_AUDIENCE: 'pictures',
+      },
+      { resolveHost },
+    )
+    try {
+      const { privateKey } = await generateKeyPair('ES256')
+      const token = await new SignJWT({ sub: 'ann', iss: 'https://id.example', aud: 'pictures' })
+        .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+        .setExpirationTime('5 minutes')
+        .sign(privateKey)
+      expect(outcome(await other.as(token).get('/v1/usage'))).toEqual([503, 'auth_unavailable'])
+      expect(asked).toEqual(['localhost'])
+      expect(provider.requests.map(({ url, headers }) => [url, headers.via])).toEqual([
+        ['/jwks.json', expect.stringContaining('halftone-')],
+      ])
+      expect(elsewhere.requests).toEqual([])
+    } finally {
+      await other.stop()
+      await Promise.all([provider.close(), elsewhere.close()])
+    }
+  })
 })
 
 describe('scopes', () => {

@@ -1,14 +1,19 @@
+import { createConnection } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { send } from '../contract/upload-target.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
-import { startUploads, type Answer, type Api, type Presigned, type UploadServer } from '../helpers/upload-api.ts'
+import { startOriginServer } from '../helpers/http-origin-server.ts'
+import { startUploads, until, type Answer, type Api, type Presigned, type UploadServer } from '../helpers/upload-api.ts'
 
 let server: UploadServer
 let photo: Buffer
 
 beforeAll(async () => {
   photo = await drawGradientJpeg(300, 200)
-  server = await startUploads({ HALFTONE_API_ORIGINS: 'https://app.example' })
+  server = await startUploads({
+    HALFTONE_API_ORIGINS: 'https://app.example',
+    HALFTONE_ALLOW_ADDRESSES: '127.0.0.0/8',
+  })
 })
 afterAll(() => server?.stop())
 
@@ -51,6 +56,109 @@ describe('Idempotency-Key', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => begin(user, 'twin')))
     expect(new Set(answers.map(({ status, json }) => `${status} ${String(json['id'])}`)).size).toBe(1)
     expect((await user.get('/v1/usage')).json).toMatchObject({ openUploads: 1 })
+  })
+
+  test('a form sent again is the same image; with other words or another file it is refused', async () => {
+    const user = await server.user('idem-form')
+    const said = { subject: 'me', 'metadata[alt]': 'x' }
+    const first = await user.form(said, photo, { key: 'form' })
+    expect(first).toMatchObject({ status: 200, json: { state: 'ready' } })
+    const again = await user.form(said, photo, { key: 'form' })
+    // Signed URLs are of their own second.
+    expect([again.status, again.json['id']]).toEqual([200, first.json['id']])
+    expect(again.headers['location']).toBe(first.headers['location'])
+    const other = await drawGradientJpeg(300, 201)
+    for (const [fields, file, told] of [
+      [{ ...said, subject: 'you' }, photo, {}],
+      [said, other, {}],
+      [said, photo.subarray(0, -1), {}],
+      [said, photo, { name: 'b.jpg' }],
+    ] as const) {
+      const answer = await user.form(fields, file, { key: 'form', ...told })
+      expect(answer).toMatchObject({ status: 422, json: { code: 'idempotency_mismatch' } })
+    }
+    expect((await user.get('/v1/usage')).json).toMatchObject({ images: 1, openUploads: 0, reservedBytes: 0 })
+    const key = { 'Idempotency-Key': 'form' }
+    expect((await user.post('/v1/uploads', intent, key)).json['code']).toBe('idempotency_mismatch')
+  })
+
+  test('what was wrong with a form is so again, and what came of it is gone when it was deleted', async () => {
+    const user = await server.user('idem-wrong')
+    const text = Buffer.from('no picture '.repeat(50))
+    for (let round = 0; round < 2; round += 1) {
+      expect(await user.form({}, text, { key: 'text' })).toMatchObject({ status: 422, json: { code: 'type_mismatch' } })
+      const declared = await user.form({ sha256: '1'.repeat(64) }, photo, { key: 'sum' })
+      expect(declared).toMatchObject({ status: 422, json: { code: 'checksum_mismatch' } })
+    }
+    const { json } = await user.form({}, photo, { key: 'deleted' })
+    await user.delete(`/v1/images/${(json['image'] as { id: string }).id}`)
+    expect((await user.form({}, photo, { key: 'deleted' })).status).toBe(404)
+    expect((await user.form({}, photo, { key: 'a b' })).json['code']).toBe('bad_request')
+  })
+
+  test('while a form is on its way its twin has to wait; when it breaks off the next one is taken', async () => {
+    const user = await server.user('idem-flight')
+    const openUploads = async () => (await user.get('/v1/usage')).json['openUploads']
+    const socket = createConnection(Number(new URL(server.origin).port), '127.0.0.1')
+    const head = [
+      'POST /v1/images HTTP/1.1',
+      'Host: x',
+      `Authorization: ${user.authorization}`,
+      'Idempotency-Key: slow',
+    ]
+    const type = 'Content-Type: multipart/form-data; boundary=b'
+    const part =
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    socket.write([...head, type, 'Content-Length: 1000000', '', part].join('\r\n'))
+    socket.write(photo)
+    try {
+      await until(async () => (await openUploads()) === 1, 'the upload begins')
+      const twin = await user.form({}, photo, { key: 'slow' })
+      expect(twin).toMatchObject({ status: 409, json: { code: 'in_progress' } })
+      expect(twin.headers['retry-after']).toMatch(/^\d+$/)
+    } finally {
+      socket.destroy()
+    }
+    await until(async () => (await openUploads()) === 0, 'the upload ends')
+    expect(await user.form({}, photo, { key: 'slow' })).toMatchObject({ status: 200, json: { state: 'ready' } })
+  })
+
+  test('an import sent again fetches nothing', async () => {
+    const user = await server.user('idem-import')
+    let release = () => {}
+    const held = new Promise<void>((resolve) => (release = resolve))
+    const origin = await startOriginServer((_request, response) => void held.then(() => response.end(photo)))
+    try {
+      const fetchOne = (url: string) =>
+        user.post('/v1/images', { url: `${origin.url}${url}` }, { 'Idempotency-Key': 'import', Prefer: 'wait=20' })
+      const first = fetchOne('/a.jpg')
+      await until(() => origin.requests.length === 1, 'it is asked for')
+      expect(await fetchOne('/a.jpg')).toMatchObject({ status: 409, json: { code: 'in_progress' } })
+      release()
+      const { json } = await first
+      expect(json).toMatchObject({ state: 'ready' })
+      expect(await fetchOne('/a.jpg')).toMatchObject({ status: 200, json: { id: json['id'], state: 'ready' } })
+      expect((await fetchOne('/b.jpg')).json).toMatchObject({ code: 'idempotency_mismatch' })
+      expect(origin.requests).toHaveLength(1)
+    } finally {
+      release()
+      await origin.close()
+    }
+  })
+
+  test('an import whose source was out is tried anew', async () => {
+    const user = await server.user('idem-outage')
+    let status = 500
+    const origin = await startOriginServer((_request, response) => response.writeHead(status).end(photo))
+    try {
+      const fetchOne = () =>
+        user.post('/v1/images', { url: `${origin.url}/a.jpg` }, { 'Idempotency-Key': 'out', Prefer: 'wait=20' })
+      expect((await fetchOne()).status).toBeGreaterThanOrEqual(500)
+      status = 200
+      expect((await fetchOne()).json).toMatchObject({ state: 'ready' })
+    } finally {
+      await origin.close()
+    }
   })
 
   test('is of one caller alone', async () => {
@@ -154,12 +262,12 @@ test('usage: held back at first, settled by what is stored, released in the end'
     return counted
   }
   const presigned = await user.begin(photo)
-  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: photo.length, objects: 0, openUploads: 1 })
+  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: photo.length, objects: 0, images: 0, openUploads: 1 })
   await user.confirm(presigned.id)
   const { byteLength } = (await user.get(`/v1/images/${presigned.image.id}`)).json
-  expect(await usage()).toEqual({ storedBytes: byteLength, reservedBytes: 0, objects: 1, openUploads: 0 })
+  expect(await usage()).toEqual({ storedBytes: byteLength, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 })
   await user.delete(`/v1/images/${presigned.image.id}`)
-  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 })
+  expect(await usage()).toEqual({ storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 })
 })
 
 test('nothing of the API may be kept by caches, and only listed origins may read it', async () => {

@@ -155,6 +155,30 @@ describe('uploadImage', () => {
     expect(loaded.at(-1)).toBe(big.size)
   })
 
+  test('parts that a slow line did not get to in time are asked for anew', async () => {
+    const noise = await sharp(randomBytes(2200 * 2000 * 3), { raw: { width: 2200, height: 2000, channels: 3 } })
+      .png({ compressionLevel: 0 })
+      .toBuffer()
+    const big = new File([noise], 'noise.png', { type: 'image/png' })
+    // Signed for no time at all: what does not begin at once is signed again, without asking the store.
+    const signedFor = (door: ReturnType<typeof faultFetch>) => {
+      const fetch: typeof globalThis.fetch = async (input, init) => {
+        const answer = await door.fetch(input, init)
+        if (!/parts$/.test(input instanceof Request ? input.url : String(input))) return answer
+        return Response.json({ ...((await answer.json()) as object), expiresIn: 0 })
+      }
+      return createClient({ baseUrl: halftone.origin, token: key, fetch, retryDelayMs: 5, retries: 0 })
+    }
+    const late = faultFetch([])
+    expect(await signedFor(late).uploadImage(big)).toMatchObject({ width: 2200, format: 'png' })
+    expect(late.requests('PUT', blobs)).toHaveLength(3)
+    expect(late.requests('POST', /parts$/).length).toBeGreaterThan(1)
+    // A store that refuses while the bytes still come is not always heard.
+    const unheard = faultFetch([{ path: blobs, times: 3, answer: 'unreachable' }])
+    expect(await signedFor(unheard).uploadImage(big)).toMatchObject({ width: 2200 })
+    expect(unheard.requests('PUT', blobs)).toHaveLength(6)
+  })
+
   test('a store that gave a form gets a form', async () => {
     const { uploadImage, requests } = clientWith([{ path: blobs, times: 1, answer: 'unreachable' }], (request) => {
       if (!/uploads$/.test(request.url)) return request

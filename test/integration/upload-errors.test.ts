@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SignedRequest } from '../../src/uploads/targets/upload-target.ts'
 import { send } from '../contract/upload-target.ts'
 import { ask } from '../helpers/ask.ts'
 import { drawExif, drawZip, jpegSegment, planted, pngChunk, xmpPacket } from '../helpers/draw-metadata.ts'
@@ -67,7 +68,7 @@ async function postAs(user: Api, form: FormData) {
 
 const somebody = (claims: Record<string, unknown> = {}) => server.user(`owner-${(owners += 1)}`, claims)
 const usageOf = async (user: Api) => (await user.get('/v1/usage')).json
-const nothing = { storedBytes: 0, reservedBytes: 0, objects: 0, openUploads: 0 }
+const nothing = { storedBytes: 0, reservedBytes: 0, objects: 0, images: 0, openUploads: 0 }
 
 function expectProblem(answer: Answer, status: number, code: string): void {
   expect([answer.status, answer.json['code'], answer.json['detail']]).toEqual([status, code, answer.json['detail']])
@@ -146,6 +147,15 @@ describe('refused before anything is stored', () => {
     expectProblem(await user.post('/v1/uploads', { ...intent, size: 10 }), 403, 'quota_exceeded')
     await user.delete(`/v1/images/${second.image.id}`)
     expect((await user.post('/v1/uploads', { ...intent, size: rest })).status).toBe(201)
+  })
+
+  test('a full quota of images that are all the same', async () => {
+    const user = await somebody({ project: 'small' })
+    await user.upload(photo)
+    await user.upload(photo)
+    expect(await usageOf(user)).toMatchObject({ objects: 1, images: 2 })
+    const refused = await user.post('/v1/uploads', { filename: 'a.jpg', type: 'image/jpeg', size: photo.length })
+    expectProblem(refused, 403, 'quota_exceeded')
   })
 })
 
@@ -297,6 +307,51 @@ describe('refused once the bytes are there', () => {
     expect(await usageOf(user)).toMatchObject(nothing)
   })
 
+  test('another SHA-256 than declared, of what came in parts: found by confirming, and not before it is all there', async () => {
+    const parted = await startUploads({
+      HALFTONE_UPLOAD_PARTS_FROM_MB: '5.25',
+      HALFTONE_UPLOAD_PART_MB: '5.25',
+      HALFTONE_UPLOAD_CONFIRM_HASH_MB: '0',
+    })
+    try {
+      const user = await parted.user('parts')
+      const large = Buffer.concat([photo, Buffer.alloc(6_000_000)])
+      const { id } = await user.presign(large, { sha256: '1'.repeat(64) })
+      const { json } = await user.post(`/v1/uploads/${id}/parts`, { numbers: [1, 2] })
+      const parts = json['parts'] as (SignedRequest & { number: number })[]
+      const sendPart = (part: (typeof parts)[number]) =>
+        send(part, large.subarray((part.number - 1) * 5_250_000, part.number * 5_250_000))
+      expect((await sendPart(parts[0]!)).status).toBe(200)
+      expectProblem(await user.confirm(id, 0), 409, 'not_uploaded')
+      expect((await sendPart(parts[1]!)).status).toBe(200)
+      // By the sum that the store took when it put them together: nothing else is hashed here.
+      for (let again = 0; again < 2; again += 1) expectProblem(await user.confirm(id, 0), 422, 'checksum_mismatch')
+      expect(parted.files('staging').size).toBe(0)
+      expect(await usageOf(user)).toMatchObject(nothing)
+    } finally {
+      await parted.stop()
+    }
+  })
+
+  test.each([
+    ['is found by confirming, where the store has no sum of these bytes', '64', 422],
+    ['is found by the job, where that would take confirming too long', '0', 202],
+  ])('another SHA-256 than declared %s', async (_when, hashMB, confirmed) => {
+    const other = await startUploads({ HALFTONE_UPLOAD_CONFIRM_HASH_MB: hashMB })
+    try {
+      const user = await other.user('swaps')
+      const { id } = await user.begin(photo, { sha256: createHash('sha256').update(photo).digest('hex') })
+      swapStaged(other, id, Buffer.concat([photo.subarray(0, -2), Buffer.from([1, 2])]))
+      const answer = await user.confirm(id, 0)
+      expect(answer.status).toBe(confirmed)
+      if (confirmed === 422) expect(other.files('staging').size).toBe(0)
+      expectProblem(await user.confirm(id), 422, 'checksum_mismatch')
+      expect(await usageOf(user)).toMatchObject(nothing)
+    } finally {
+      await other.stop()
+    }
+  })
+
   test('another SHA-256 than declared', async () => {
     const user = await somebody()
     const sha256 = createHash('sha256').update(photo).digest('hex')
@@ -371,6 +426,26 @@ describe('confirmed too early or too late', () => {
     const { id } = await user.begin(photo)
     await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1000, id)
     await until(async () => (await user.get(`/v1/uploads/${id}`)).json['state'] === 'ready', 'the sweeper')
+  })
+
+  test('records of what is over go after the time they are kept, and ids of deleted images stay 404', async () => {
+    const user = await somebody()
+    const { id, image } = await user.upload(photo, { visibility: 'public' })
+    const text = Buffer.from('no picture '.repeat(50))
+    const refused = await user.begin(text)
+    await user.confirm(refused.id)
+    await user.delete(`/v1/images/${image.id}`)
+    const isKept = (upload: string) => server.rows('select id from uploads where id = ?', upload).length > 0
+    expect([id, refused.id].map(isKept)).toEqual([true, true])
+    const longAgo = Date.now() - 91 * 24 * 3_600_000
+    for (const one of [id, refused.id])
+      await server.sql('update uploads set updated_at_ms = ? where id = ?', longAgo, one)
+    await until(() => ![id, refused.id].some(isKept), 'the sweeper')
+    for (const path of [`/v1/images/${image.id}`, `/v1/uploads/${id}`, `/v1/uploads/${refused.id}`]) {
+      expectProblem(await user.get(path), 404, 'not_found')
+    }
+    expect((await server.halftone.get(pathOf(image.url))).status).toBe(404)
+    expect((await user.presign(photo)).id).not.toBe(id)
   })
 
   test('the bytes of a confirmed upload are checked as they are when they are served', async () => {

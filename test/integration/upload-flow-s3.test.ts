@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -63,6 +64,23 @@ describe.skipIf(!hasS3Server)('the same flow against a bucket', () => {
     expect((await server.admin.delete(`/v1/images/${image.id}`)).status).toBe(204)
     expect(await keys()).toEqual([])
     expect((await ask(server.halftone, targetOf(url))).status).toBe(404)
+  })
+
+  test('other bytes than their SHA-256 says are found by confirming where the store takes them, and gone', async () => {
+    const [photo, other] = await Promise.all([drawGradientJpeg(300, 200), drawGradientJpeg(200, 300)])
+    const user = await server.user('swaps')
+    const sha256 = createHash('sha256').update(photo).digest('hex')
+    const { id, upload } = await user.presign(other, { sha256 })
+    // This store knows no SHA-256: the header is signed, and means nothing to it.
+    expect((await send(upload, other)).status).toBe(200)
+    for (let again = 0; again < 2; again += 1) {
+      expect(await user.confirm(id, 0)).toMatchObject({ status: 422, json: { code: 'checksum_mismatch' } })
+    }
+    expect((await keys()).filter((key) => key.includes(id))).toEqual([])
+    expect((await user.get('/v1/usage')).json).toMatchObject({ openUploads: 0, reservedBytes: 0 })
+    const { id: right, upload: signed } = await user.presign(photo, { sha256 })
+    expect((await send(signed, photo)).status).toBe(200)
+    expect((await user.confirm(right)).json).toMatchObject({ state: 'ready' })
   })
 
   test('by form, in parts, through this server, and not at all', async () => {

@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SignedRequest } from '../../src/uploads/targets/upload-target.ts'
 import { send, sendForm } from '../contract/upload-target.ts'
 import { ask } from '../helpers/ask.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
@@ -162,6 +166,55 @@ describe('the other ways in', () => {
     expect((await server.admin.post(`/v1/uploads/${id}/parts`, { numbers: [1] })).json).toMatchObject({
       code: 'wrong_state',
     })
+  })
+
+  test('parts have hours in all, their quota held back meanwhile, and minutes each', async () => {
+    const user = await server.user('slow')
+    const small = await user.presign(photo)
+    const large = await user.presign(photo, { size: 6 * megabyte })
+    const secondsTo = (iso: string) => (Date.parse(iso) - Date.now()) / 1000
+    expect(secondsTo(small.expiresAt)).toBeLessThanOrEqual(900)
+    expect(secondsTo(large.expiresAt)).toBeGreaterThan(86_000)
+    const signed = await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })
+    expect(signed.json).toMatchObject({ expiresIn: 900, parts: [{ number: 1 }] })
+    // The time of any other upload is up; the parts are asked for anew.
+    const [part] = signed.json['parts'] as SignedRequest[]
+    const until = Number(new URL(part!.url).searchParams.get('expires'))
+    expect(until - Date.now() / 1000).toBeLessThanOrEqual(901)
+    await server.sql('update uploads set created_at_ms = created_at_ms - 7200000 where id = ?', large.id)
+    expect((await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })).status).toBe(200)
+    expect((await user.get('/v1/usage')).json).toMatchObject({ reservedBytes: 6 * megabyte + photo.length })
+    await server.sql('update uploads set expires_at_ms = ? where id = ?', Date.now() - 1_000_000, large.id)
+    expect((await user.post(`/v1/uploads/${large.id}/parts`, { numbers: [1] })).json).toMatchObject({ code: 'expired' })
+  })
+
+  test('parts keep the size they were cut to, whatever the setting says by then', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'halftone-parts-'))
+    const begin = (partMB: string) =>
+      startUploads({
+        HALFTONE_DATA_DIR: folder,
+        HALFTONE_UPLOAD_PARTS_FROM_MB: '5.5',
+        HALFTONE_UPLOAD_PART_MB: partMB,
+      })
+    const large = await noisePng(6 * megabyte)
+    let other = await begin('5.25')
+    try {
+      const body = { filename: 'noise.png', type: 'image/png', size: large.length }
+      const presign = () => other.admin.post('/v1/uploads', body, { 'Idempotency-Key': 'cut' })
+      const { json: begun } = await presign()
+      await other.stop()
+      other = await begin('5.5')
+      expect((await presign()).json).toMatchObject({ id: begun['id'], upload: { partBytes: 5_250_000, parts: 2 } })
+      const signed = await other.admin.post(`/v1/uploads/${String(begun['id'])}/parts`, { numbers: [1, 2] })
+      for (const part of signed.json['parts'] as (SignedRequest & { number: number })[]) {
+        const bytes = large.subarray((part.number - 1) * 5_250_000, part.number * 5_250_000)
+        expect(await send(part, bytes)).toMatchObject({ status: 200 })
+      }
+      expect((await other.admin.confirm(String(begun['id']))).json).toMatchObject({ state: 'ready' })
+    } finally {
+      await other.stop()
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   test.each([[[]], [[3]], [[0]], ['1']])('no part has the numbers %j', async (numbers) => {

@@ -208,10 +208,11 @@ describe('taking an upload back', () => {
   })
 })
 
-test('parts that are signed late are signed for as long as the upload lasts', async () => {
+test('parts are signed for minutes each, anew until the upload ends, and never beyond that', async () => {
   const stage = await openStage()
   onTestFinished(() => stage.close())
-  const upload = await addUpload(stage, { way: 'parts' })
+  const { partsSeconds, permissionSeconds } = stage.config
+  const upload = await addUpload(stage, { way: 'parts', expiresAtMs: stage.deps.now() + partsSeconds * 1000 })
   const asked: number[] = []
   const target: UploadTarget = {
     ...stage.target,
@@ -220,10 +221,16 @@ test('parts that are signed late are signed for as long as the upload lasts', as
       return stage.target.signParts(parts, signal)
     },
   }
-  stage.forward((stage.config.permissionSeconds - 60) * 1000)
-  await signParts({ ...upload, multipartId: 'one' }, [1], { ...stage.deps, target }, never)
-  expect(asked[0]).toBeGreaterThan(50)
-  expect(asked[0]).toBeLessThanOrEqual(60)
+  const sign = () => signParts({ ...upload, multipartId: 'one' }, [1], { ...stage.deps, target }, never)
+  expect(await sign()).toMatchObject({ expiresInSeconds: permissionSeconds })
+  // Hours after the first permissions have ended.
+  stage.forward((partsSeconds - 60) * 1000)
+  const late = await sign()
+  expect(asked).toEqual([permissionSeconds, late.expiresInSeconds])
+  expect(late.expiresInSeconds).toBeGreaterThan(50)
+  expect(late.expiresInSeconds).toBeLessThanOrEqual(60)
+  stage.forward(61_000)
+  await expect(sign()).rejects.toMatchObject({ code: 'expired' })
 })
 
 const openParts = ({ target }: Stage) => target.listOpenParts(never)

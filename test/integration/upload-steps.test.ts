@@ -101,7 +101,7 @@ describe('a process that dies after any call of the write path', () => {
         const pixels = await Promise.all([bytes ?? picture, picture].map((one) => sharp(one).raw().toBuffer()))
         expect(bytes && pixels[0]?.equals(pixels[1] ?? Buffer.alloc(0))).toBe(true)
         expect(await stores.uploads.usage(owner)).toEqual({
-          ...{ storedBytes: bytes?.length, reservedBytes: 0, objects: 1, openUploads: 0 },
+          ...{ storedBytes: bytes?.length, reservedBytes: 0, objects: 1, images: 1, openUploads: 0 },
         })
         expect((await target.list('staging/', undefined, never)).objects).toEqual([])
         expect((await target.list('objects/', undefined, never)).objects).toHaveLength(1)

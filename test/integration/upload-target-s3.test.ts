@@ -12,6 +12,7 @@ import type { S3TargetConfig } from '../../src/config/config.ts'
 import { corsJson, corsRuleFor, corsXml } from '../../src/uploads/targets/bucket-cors.ts'
 import { createS3Target, type S3Target } from '../../src/uploads/targets/s3-target.ts'
 import { describeUploadTarget, newKey, patient, permission, send } from '../contract/upload-target.ts'
+import { startOriginServer } from '../helpers/http-origin-server.ts'
 import { hasS3Server, startS3Server, type S3Server } from '../helpers/s3-server.ts'
 
 if (!hasS3Server) console.log('skipped: no S3 server here (apt-get install radosgw ceph-mon ceph-osd ceph-common)')
@@ -219,5 +220,36 @@ describe.skipIf(!hasS3Server)('the S3 target', () => {
       expect(await target.checkCors(['https://app.example'], patient())).toEqual([])
       expect(await target.checkCors(['http://localhost:3000'], patient())).toHaveLength(2)
     })
+  })
+})
+
+describe('a store that tells checksums', () => {
+  const sum = createHash('sha256').update('whole').digest()
+  test.each<[string, Record<string, string>, string | undefined]>([
+    ['of the whole', { 'x-amz-checksum-type': 'FULL_OBJECT' }, sum.toString('hex')],
+    ['without a word on what of', {}, sum.toString('hex')],
+    ['of the checksums of parts', { 'x-amz-checksum-type': 'COMPOSITE' }, undefined],
+    ['of the checksums of three parts', { 'x-amz-checksum-sha256': `${sum.toString('base64')}-3` }, undefined],
+    ['of another kind', { 'x-amz-checksum-sha256': '', 'x-amz-checksum-crc32': 'AAAAAA==' }, undefined],
+  ])('%s is believed where it is a sum of the bytes', async (_what, headers, want) => {
+    const asked: unknown[] = []
+    const store = await startOriginServer((request, response) => {
+      asked.push([request.method, request.headers['x-amz-checksum-mode']])
+      response.writeHead(200, { 'content-length': '5', 'x-amz-checksum-sha256': sum.toString('base64'), ...headers })
+      response.end()
+    })
+    const credentials = { accessKeyId: 'a', secretAccessKey: 'b', sessionToken: undefined }
+    const where = { kind: 's3', bucket: 'uploads', prefix: '', region: 'us-east-1', forcePathStyle: true } as const
+    const told = createS3Target(
+      { ...where, endpoint: store.url, credentials, clientEndpoint: undefined, presignedPost: true },
+      { timeoutMs: 5000, connections: 1 },
+    )
+    try {
+      expect(await told.head(newKey(), patient())).toMatchObject({ byteLength: 5, sha256: want })
+      expect(asked).toEqual([['HEAD', 'ENABLED']])
+    } finally {
+      await told.close()
+      await store.close()
+    }
   })
 })

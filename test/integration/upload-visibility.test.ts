@@ -218,7 +218,7 @@ describe('the same bytes twice', () => {
     const objects = server.files('objects').size
     const again = await ann.upload(twice)
     expect(again.image.id).not.toBe(first.image.id)
-    expect((await ann.get('/v1/usage')).json).toEqual(usage)
+    expect((await ann.get('/v1/usage')).json).toEqual({ ...usage, images: 2 })
     expect(server.files('objects').size).toBe(objects)
     const theirs = await bob.upload(twice)
     expect(server.files('objects').size).toBe(objects + 1)

@@ -193,12 +193,67 @@ test('one that waits for its next attempt is sent at once when it is replayed', 
   expect(receiver.received.map(({ id }) => id)).toEqual([waiting?.id, waiting?.id])
 })
 
-test('410 Gone ends it at once', async () => {
-  const receiver = await startReceiver(() => ({ status: 410 }))
-  const server = await start(receiver.url)
-  await server.admin.upload(photo)
-  await until(async () => (await messagesOf(server, 'dead')).length === 1, 'its end')
-  expect(receiver.received).toHaveLength(1)
+describe('410 Gone', () => {
+  const webhookOf = async (server: UploadServer) => (await server.admin.get('/v1/messages')).json['webhook']
+  const replay = (server: UploadServer, filter: object = {}) => server.admin.post('/v1/messages/replay', filter)
+  const dead = async (server: UploadServer) => (await messagesOf(server, 'dead')).length
+
+  test('disables the webhook, and everybody is told; what was not sent is replayed in one call', async () => {
+    const receiver = await startReceiver(() => ({ status: 410 }))
+    const server = await start(receiver.url)
+    expect(await webhookOf(server)).toEqual({ state: 'enabled' })
+    const { image } = await server.admin.upload(photo)
+    await until(async () => (await dead(server)) === 1, 'its end')
+    await server.admin.patch(`/v1/images/${image.id}`, { subject: 'b' })
+    await server.admin.delete(`/v1/images/${image.id}`)
+    await until(async () => (await dead(server)) === 3, 'the ends of the others')
+    expect(receiver.received).toHaveLength(1)
+    const errors = (await messagesOf(server, 'dead')).map(({ lastError }) => lastError)
+    expect(errors.toReversed()).toEqual([
+      'answered 410',
+      ...Array<string>(2).fill('not sent: the webhook is disabled, as it answered 410'),
+    ])
+    expect(await webhookOf(server)).toEqual({
+      ...{ state: 'disabled', reason: 'answered 410' },
+      since: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+    })
+    const told = server.halftone.logLines.filter(({ event }) => event === 'webhook_disabled')
+    expect(told).toMatchObject([{ project: 'default', host: `127.0.0.1:${receiver.port}` }])
+    const metrics = async () => (await server.halftone.get('/-/metrics')).text()
+    expect(await metrics()).toContain('halftone_webhooks{state="disabled"} 1\n')
+
+    receiver.decide(ok)
+    expect((await replay(server, { type: 'image.approved' })).json).toEqual({ replayed: 0, more: false })
+    expect((await replay(server, { since: new Date(Date.now() + 60_000).toISOString() })).json['replayed']).toBe(0)
+    expect((await replay(server, { type: 'image.deleted' })).json).toEqual({ replayed: 1, more: false })
+    await until(() => receiver.received.length === 2, 'one of them')
+    const answer = await replay(server, { since: new Date(Date.now() - 60_000).toISOString() })
+    expect([answer.status, answer.json]).toEqual([202, { replayed: 2, more: false }])
+    await until(async () => (await messagesOf(server, 'delivered')).length === 3, 'all of them')
+    expect(new Set(receiver.types().slice(1))).toEqual(new Set(['image.deleted', 'upload.ready', 'image.updated']))
+    expect(await webhookOf(server)).toEqual({ state: 'enabled' })
+    expect(await metrics()).toContain('halftone_webhooks{state="disabled"} 0\n')
+  })
+
+  test('may be called back by one message, and only by who runs the project', async () => {
+    const receiver = await startReceiver(() => ({ status: 410 }))
+    const server = await start(receiver.url)
+    await server.admin.upload(photo)
+    await until(async () => (await dead(server)) === 1, 'its end')
+    const clerk = await server.user('clerk')
+    expect((await clerk.post('/v1/messages/replay', {})).status).toBe(403)
+    const stranger = await server.user('stranger', { scopes: 'admin', project: 'another' })
+    expect((await stranger.post('/v1/messages/replay', {})).json).toEqual({ replayed: 0, more: false })
+    for (const wrong of [{ since: 'yesterday' }, { until: 'now' }, { type: 1 }]) {
+      expect((await replay(server, wrong)).json['code']).toBe('bad_request')
+    }
+    expect(await webhookOf(server)).toMatchObject({ state: 'disabled' })
+    const [message] = await messagesOf(server, 'dead')
+    receiver.decide(ok)
+    await server.admin.post(`/v1/messages/${String(message?.id)}/replay`)
+    await until(async () => (await messagesOf(server, 'delivered')).length === 1, 'its delivery')
+    expect(await webhookOf(server)).toEqual({ state: 'enabled' })
+  })
 })
 
 test('a redirect is not followed', async () => {
@@ -297,6 +352,28 @@ test('a dead job is shown and tried again: the upload that failed becomes an ima
   const told = () => receiver.received.filter(({ verified }) => verified?.data['uploadId'] === id)
   await until(() => told().length === 2, 'both ends')
   expect(told().map(({ verified }) => verified?.type)).toEqual(['upload.failed', 'upload.ready'])
+})
+
+test('dead jobs are tried again in one call, those that cannot be are counted', async () => {
+  const server = await start('http://127.0.0.1:9/hook', { HALFTONE_UPLOAD_RETRY_HOURS: '0' })
+  const objects = join(server.dataDir, 'uploads', 'objects')
+  const begun = await Promise.all([1, 2, 3].map(() => server.admin.begin(photo)))
+  rmSync(objects, { recursive: true })
+  writeFileSync(objects, '')
+  for (const { id } of begun) await server.admin.confirm(id)
+  rmSync(objects)
+  mkdirSync(objects)
+  const retry = (filter: object = {}) => server.admin.post('/v1/jobs/dead/retry', filter)
+  expect((await (await server.user('clerk')).post('/v1/jobs/dead/retry', {})).status).toBe(403)
+  expect((await retry({ since: '2100-01-01T00:00:00Z' })).json).toEqual({ retried: 0, refused: 0 })
+  expect((await retry({ since: 'now' })).json['code']).toBe('bad_request')
+  await server.admin.delete(`/v1/uploads/${begun[1]!.id}`)
+  const answer = await retry({ since: '2020-01-01T00:00:00+01:00' })
+  expect([answer.status, answer.json]).toEqual([202, { retried: 2, refused: 1 }])
+  const states = begun.map(async ({ id }) => {
+    return (await server.admin.get(`/v1/uploads/${id}`, { Prefer: 'wait=20' })).json['state']
+  })
+  expect(await Promise.all(states)).toEqual(['ready', 'deleted', 'ready'])
 })
 
 describe('kill -9 between the commit and the delivery', () => {

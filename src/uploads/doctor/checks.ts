@@ -105,6 +105,11 @@ export const checks = {
     meaning: 'jobs that were given up, kept to be looked at',
     mend: undefined,
   },
+  old_records: {
+    severity: 'note',
+    meaning: 'records of what ended before HALFTONE_UPLOAD_RETENTION_DAYS; the server removes them by and by',
+    mend: 'removes them now',
+  },
 } as const satisfies Record<string, CheckRow>
 
 export type CheckName = keyof typeof checks

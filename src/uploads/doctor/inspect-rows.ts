@@ -2,6 +2,7 @@ import { withDeadline } from '../../lib/deadline.ts'
 import { enqueue } from '../confirm-upload.ts'
 import { deleteAbandoned } from '../delete-abandoned.ts'
 import { endOverdue } from '../end-overdue.ts'
+import { isBare, oldUntilMs } from '../forget-old.ts'
 import type { UploadDeps } from '../upload-deps.ts'
 import type { Findings } from './checks.ts'
 import { areForsaken } from './judge-parts.ts'
@@ -22,6 +23,7 @@ export const inspectRows: Inspect = async (findings, deps, signal) => {
     inspectUsage,
     inspectFailed,
     inspectJobs,
+    inspectOld,
   ]) {
     signal.throwIfAborted()
     await inspect(findings, deps, signal)
@@ -104,6 +106,19 @@ const inspectJobs: Inspect = async (findings, { stores }) => {
   const [{ dead }, latest] = [await stores.jobs.stats(), await stores.jobs.dead(5)]
   const examples = latest.map((job) => `${job.id} ${job.kind} ${job.payload}: ${job.lastError}`)
   findings.count('dead_jobs', { count: dead, examples })
+}
+
+const inspectOld: Inspect = async (findings, deps, signal) => {
+  const { history } = deps.stores
+  const untilMs = oldUntilMs(deps)
+  for (const upload of await history.uploads(untilMs, maxRows)) {
+    if (!(await isBare(upload, deps, signal))) continue
+    await findings.add('old_records', `${upload.id} (${upload.state})`, () => history.forgetUpload(upload.id, untilMs))
+  }
+  for (const id of await history.messages(untilMs, maxRows))
+    await findings.add('old_records', id, () => history.forget('message', id))
+  for (const id of await history.jobs(untilMs, maxRows))
+    await findings.add('old_records', id, () => history.forget('job', id))
 }
 
 /** Whatever is older than this is old enough to be touched. */

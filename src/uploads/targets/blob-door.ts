@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { AppError } from '../../errors.ts'
 import { blobFile, isBlobKey } from './blob-key.ts'
 import type { BlobParts } from './blob-parts.ts'
+import { keepSum } from './blob-sums.ts'
 import { readPermission, type BlobPermission } from './blob-permission.ts'
 import { linkDurably, receiveFile, type ReceivedFile } from './durable-file.ts'
 import { statBlob } from './list-blobs.ts'
@@ -55,13 +56,18 @@ export function createBlobDoor(deps: BlobDoorDeps): BlobDoor {
         const received = await receiveFile(await temporary.next(), bytes, bounds)
         await assertAsPermitted(received, permission)
         if (part) await parts.keep({ key, ...part }, received)
-        else if (!(await linkDurably(received.file, blobFile(folder, key).file))) throw alreadyUploaded()
+        else await keepWhole(received, blobFile(folder, key).file)
         return { etag: `"${received.sha256}"` }
       } catch (error) {
         throw targetFailure(error, signal)
       }
     },
   }
+}
+
+async function keepWhole(received: ReceivedFile, file: string): Promise<void> {
+  if (!(await linkDurably(received.file, file))) throw alreadyUploaded()
+  await keepSum(file, received.sha256)
 }
 
 function alreadyUploaded(): AppError {

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { AppError } from '../../errors.ts'
 import { assertBlobKey, blobFile } from './blob-key.ts'
+import { keepSum } from './blob-sums.ts'
 import { linkDurably, receiveFile, renameDurably, syncFolder, type ReceivedFile } from './durable-file.ts'
 import { statBlob, undefinedWhenAbsent } from './list-blobs.ts'
 import { errorCodeOf } from './target-failure.ts'
@@ -84,7 +85,8 @@ export function createBlobParts(folder: string, temporary: TemporaryFiles, now: 
         const files = numbersTo(expectedParts).map((number) => join(folderOf(multipartId), String(number)))
         const bounds = { maxBytes: Number.POSITIVE_INFINITY, signal }
         const whole = await receiveFile(await temporary.next(), concatenated(files), bounds)
-        await linkDurably(whole.file, blobFile(folder, key).file)
+        const { file } = blobFile(folder, key)
+        if (await linkDurably(whole.file, file)) await keepSum(file, whole.sha256)
       } catch (error) {
         // Another one that completes at the same time has taken the parts away.
         if (errorCodeOf(error) === 'ENOENT') return isThere()

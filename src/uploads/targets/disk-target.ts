@@ -3,13 +3,14 @@ import { Readable } from 'node:stream'
 import { createBlobDoor, type BlobDoor } from './blob-door.ts'
 import { assertBlobKey, blobFile } from './blob-key.ts'
 import { createBlobParts } from './blob-parts.ts'
+import { dropSum, hashFile, keepSum, readSum } from './blob-sums.ts'
 import { signPermission, type BlobPermission } from './blob-permission.ts'
 import { receiveFile, renameDurably, syncFolder, tooLarge } from './durable-file.ts'
 import { listBlobs, statBlob, undefinedWhenAbsent } from './list-blobs.ts'
 import { permissionHeaders } from './permission-headers.ts'
 import { targetFailure, untilAborted } from './target-failure.ts'
 import { createTemporaryFiles } from './temporary-files.ts'
-import type { PutPermission, SignedRequest, UploadTarget } from './upload-target.ts'
+import type { HeldObject, PutPermission, SignedRequest, UploadTarget } from './upload-target.ts'
 
 export type DiskTargetOptions = {
   /** Belongs to the target alone. */
@@ -41,6 +42,7 @@ export function createDiskTarget({ folder, publicOrigin, secret, now }: DiskTarg
     const { file } = blobFile(folder, key)
     const received = await receiveFile(await temporary.next(), chunks, { maxBytes, signal })
     await renameDurably(received.file, file)
+    if (isStaged(key)) await keepSum(file, received.sha256)
     return received
   }
 
@@ -75,7 +77,8 @@ export function createDiskTarget({ folder, publicOrigin, secret, now }: DiskTarg
     completeParts: (asked, signal) => explained(signal, () => parts.complete(asked, signal)),
     abortParts: (asked, signal) => guarded(signal, () => parts.abort(asked)),
     listOpenParts: (signal) => guarded(signal, () => parts.listOpen()),
-    head: (key, signal) => guarded(signal, () => statBlob(folder, key)),
+    head: (key, signal) => guarded(signal, () => headBlob(folder, key)),
+    hash: (key, signal) => explained(signal, () => hashFile(blobFile(folder, key).file, signal)),
     read: (key, options, signal) => guarded(signal, () => readBlob(blobFile(folder, key).file, options, signal)),
     async write(key, bytes, _contentType, signal) {
       await explained(signal, () => replace(key, Readable.from([bytes]), bytes.length, signal))
@@ -145,7 +148,18 @@ async function readBlob(
 /** At a time, so that nobody who has left is read for to the end. */
 const readBytes = 4 << 20
 
+async function headBlob(folder: string, key: string): Promise<HeldObject | undefined> {
+  const found = await statBlob(folder, key)
+  return found && { ...found, sha256: isStaged(key) ? await readSum(blobFile(folder, key).file) : undefined }
+}
+
+/** What is served was hashed and written by the server itself. */
+function isStaged(key: string): boolean {
+  return key.startsWith('staging/')
+}
+
 async function removeBlob({ folder, file }: { readonly folder: string; readonly file: string }): Promise<void> {
+  await dropSum(file)
   await rm(file, { force: true })
   // A folder that is not there holds nothing either.
   await syncFolder(folder).catch(undefinedWhenAbsent)

@@ -33,6 +33,25 @@ export async function readS3Object(
   }
 }
 
+export async function hashS3Object(call: CallBucket, key: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await call(signal, async ({ sdk, client, at }, within) => {
+      const { Body } = await client.send(new sdk.GetObjectCommand(at(key)), within)
+      const body = Body as Readable
+      const hash = createHash('sha256')
+      try {
+        for await (const chunk of chunksUntilAborted(body, within.abortSignal)) hash.update(chunk)
+      } finally {
+        body.destroy()
+      }
+      return hash.digest('hex')
+    })
+  } catch (error) {
+    if (isAnswer(causeOf(error), 'NoSuchKey', 'NotFound')) return undefined
+    throw error
+  }
+}
+
 async function readBytes(
   body: Readable,
   bounds: { readonly maxBytes: number; readonly length: number | undefined; readonly announced: number | undefined },

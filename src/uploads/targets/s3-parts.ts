@@ -113,7 +113,9 @@ async function isThere(call: CallBucket, key: string, signal: AbortSignal): Prom
 
 export async function headS3Object(call: CallBucket, key: string, signal: AbortSignal) {
   try {
-    return await call(signal, ({ sdk, client, at }, within) => client.send(new sdk.HeadObjectCommand(at(key)), within))
+    return await call(signal, ({ sdk, client, at }, within) =>
+      client.send(new sdk.HeadObjectCommand({ ...at(key), ChecksumMode: 'ENABLED' }), within),
+    )
   } catch (error) {
     if (isAnswer(causeOf(error), 'NotFound', 'NoSuchKey')) return undefined
     throw error

@@ -1,9 +1,10 @@
+import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3'
 import type { S3TargetConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { isBlobKey } from './blob-key.ts'
 import { missingInCors, type CorsRule } from './bucket-cors.ts'
 import { isAnswer, keyPrefix, openS3Bucket, type CallBucket, type S3TargetOptions } from './s3-bucket.ts'
-import { readS3Object, writeS3Object, writeS3Stream } from './s3-objects.ts'
+import { hashS3Object, readS3Object, writeS3Object, writeS3Stream } from './s3-objects.ts'
 import { abortS3Parts, causeOf, completeS3Parts, headS3Object, listOpenS3Parts, startS3Parts } from './s3-parts.ts'
 import { signS3Form, signS3Part, signS3Put } from './s3-signing.ts'
 import type { StoredObject, UploadTarget } from './upload-target.ts'
@@ -39,8 +40,10 @@ export function createS3Target(config: S3TargetConfig, options: S3TargetOptions)
       const found = await headS3Object(call, key, signal)
       if (!found) return undefined
       const { ContentLength: byteLength = 0, ContentType: contentType, LastModified } = found
-      return { key, byteLength, contentType, lastModifiedMs: LastModified?.getTime() ?? 0 }
+      const sha256 = wholeSha256(found)
+      return { key, byteLength, contentType, lastModifiedMs: LastModified?.getTime() ?? 0, sha256 }
     },
+    hash: (key, signal) => hashS3Object(call, key, signal),
     read: (key, bounds, signal) => readS3Object(call, key, bounds, signal),
     write: (key, bytes, contentType, signal) => writeS3Object(call, { key, bytes, contentType }, signal),
     writeStream: (key, bytes, object, signal) => writeS3Stream(call, { key, ...object }, bytes, signal),
@@ -53,6 +56,16 @@ export function createS3Target(config: S3TargetConfig, options: S3TargetOptions)
     },
     close,
   }
+}
+
+/** Of an upload in parts a store may tell the hash of the hashes of its parts (`…-3`), which is no sum of the bytes. */
+function wholeSha256({
+  ChecksumSHA256: text = '',
+  ChecksumType: type = 'FULL_OBJECT',
+}: Pick<HeadObjectCommandOutput, 'ChecksumSHA256' | 'ChecksumType'>): string | undefined {
+  return type === 'FULL_OBJECT' && /^[A-Za-z0-9+/]{43}=$/.test(text)
+    ? Buffer.from(text, 'base64').toString('hex')
+    : undefined
 }
 
 async function listObjects(

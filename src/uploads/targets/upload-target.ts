@@ -24,6 +24,9 @@ export type StoredObject = {
   readonly lastModifiedMs: number
 }
 
+/** `sha256` (hex) is what the store itself has found the bytes to have; undefined where it tells none of the whole. */
+export type HeldObject = StoredObject & { readonly sha256: string | undefined }
+
 export type TargetCapabilities = {
   /** Presigned POST with content-length-range, for uploads of unknown size. */
   readonly presignedPost: boolean
@@ -60,7 +63,9 @@ export interface UploadTarget {
     signal: AbortSignal,
   ): Promise<boolean>
   abortParts(asked: { key: string; multipartId: string }, signal: AbortSignal): Promise<void>
-  head(key: string, signal: AbortSignal): Promise<StoredObject | undefined>
+  head(key: string, signal: AbortSignal): Promise<HeldObject | undefined>
+  /** SHA-256 (hex) of the bytes, read through a piece at a time. */
+  hash(key: string, signal: AbortSignal): Promise<string | undefined>
   /** The whole object or its first `length` bytes; never more than `maxBytes` in memory (`too_large`). */
   read(key: string, options: { maxBytes: number; length?: number }, signal: AbortSignal): Promise<Buffer | undefined>
   /** Stores bytes durably before it resolves. Overwrites. */

@@ -29,6 +29,7 @@ function setUp(options: { projects?: readonly string[]; jwt?: AuthConfig['jwt'] 
   const deps = {
     hasProject: (name: string) => projects.has(name),
     now: () => clock.ms,
+    fetchKeySet: () => Promise.reject(new Error('there is no provider')),
   }
   const uploadTokens = createUploadTokens({ secret: new Uint8Array(32).fill(7), ...deps })
   const authenticator = createAuthenticator(

@@ -6,6 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createJwtAuthenticator } from '../../../src/auth/jwt-authenticator.ts'
 import { createUploadTokens } from '../../../src/auth/upload-token.ts'
 import type { JwtConfig } from '../../../src/config/config.ts'
+import { parseBlocks } from '../../../src/sources/address-guard.ts'
+import { fetchAsNamed } from '../../../src/sources/fetch-as-named.ts'
+import { createGuardedClient } from '../../../src/sources/guarded-client.ts'
+import { createHostResolver } from '../../../src/sources/resolve-host.ts'
 
 const nowMs = Date.UTC(2026, 0, 1)
 const nowSeconds = nowMs / 1000
@@ -24,7 +28,24 @@ const bySecret: JwtConfig = {
   toleranceSeconds: 5,
 }
 
-const deps = { hasProject: (name: string) => projects.includes(name), now: () => nowMs }
+const door = createGuardedClient({
+  limits: {
+    ...{ connectTimeoutMs: 2000, firstByteTimeoutMs: 5000, idleTimeoutMs: 2000, totalTimeoutMs: 5000 },
+    maxRedirects: 0,
+  },
+  allowed: parseBlocks(['127.0.0.0/8']),
+  ownHosts: new Set(),
+  via: 'halftone-test',
+  connections: 2,
+  resolveHost: createHostResolver(),
+})
+afterAll(() => door.close())
+
+const deps = {
+  hasProject: (name: string) => projects.includes(name),
+  now: () => nowMs,
+  fetchKeySet: fetchAsNamed(door),
+}
 
 type Claims = Readonly<Record<string, unknown>>
 const goodClaims: Claims = { sub: 'u-1', iss: 'https://app.example', aud: 'halftone', exp: nowSeconds + 60 }

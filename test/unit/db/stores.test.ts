@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { openStores } from '../../../src/db/open-stores.ts'
+import { finishNew, owner, uploadReady } from '../../helpers/store-records.ts'
 import { describeStores } from '../../contract/stores.contract.ts'
 
 const statements = new Map<string, readonly unknown[]>()
@@ -53,4 +54,24 @@ test('what was stored is there after opening again, and opening at once by two m
   const again = await openStores({ file })
   onTestFinished(() => again.close())
   expect(await again.secrets.getOrCreate('name', 'fresh')).toBe('value')
+})
+
+test('a database from before images were counted has them counted by the migration, owner by owner', async () => {
+  const file = freshFile()
+  const before = await openStores({ file })
+  for (const name of ['user-1', 'user-2']) await uploadReady(before, { owner: name })
+  const gone = await uploadReady(before)
+  await finishNew(before, { state: 'quarantined' })
+  await before.images.remove(gone.image.id, [])
+  await before.close()
+  const db = new Database(file)
+  // As it was then: without what the later migrations made.
+  db.exec('alter table usages drop column images; drop table disabled_webhooks')
+  db.exec("delete from kysely_migration where name >= '0003'")
+  db.close()
+  const after = await openStores({ file })
+  onTestFinished(() => after.close())
+  expect(await after.uploads.recount(false)).toEqual([])
+  expect(await after.uploads.usage({ ...owner, owner: 'user-1' })).toMatchObject({ images: 2, objects: 1 })
+  expect(await after.uploads.usage({ ...owner, owner: 'user-2' })).toMatchObject({ images: 1, objects: 1 })
 })

@@ -40,11 +40,17 @@ test('what waits and what was given up is asked for at each scrape, and a databa
   metrics.watchBacklog({
     jobs: () => unless({ waiting: 3, running: 2, dead }),
     messages: () => unless({ waiting: 7, dead: 0 }),
+    webhooks: () => unless({ disabled: 1 }),
   })
   await metrics.expose()
   dead = 4
   const lines = (await metrics.expose()).text.split('\n')
-  for (const line of ['jobs{state="waiting"} 3', 'jobs{state="dead"} 4', 'messages{state="waiting"} 7'])
+  for (const line of [
+    'jobs{state="waiting"} 3',
+    'jobs{state="dead"} 4',
+    'messages{state="waiting"} 7',
+    'webhooks{state="disabled"} 1',
+  ])
     expect(lines).toContain(`halftone_${line}`)
   isOut = true
   const { text } = await metrics.expose()

@@ -33,6 +33,7 @@ async function open(messages = 1) {
     const counts: string[] = []
     const deliverer = createMessageDeliverer({
       outbox: stores.outbox,
+      webhooks: stores.webhooks,
       config: {
         projects: { [owner.project]: { webhook: { url: 'https://app.example/hook', secret: webhookSecret } } as never },
       },
@@ -126,6 +127,26 @@ test.each([
   const { counts } = deliver(post, change)
   await until(() => counts.length === 1, 'an end')
   expect(await inState('dead')).toHaveLength(1)
+})
+
+test('a webhook that is gone is left alone, also after a restart, until it is configured otherwise', async () => {
+  const { deliver, inState, write } = await open(3)
+  const first = deliver(() => answering(410), { timing: { pollMs: 5 } })
+  await until(async () => (await inState('dead')).length === 3, 'the ends')
+  // Those that were under way when the first was answered.
+  const sent = first.sent.length
+  expect(first.counts.filter((event) => event === 'webhook_disabled')).toHaveLength(1)
+  await first.deliverer.close()
+  await write()
+  const second = deliver(() => Promise.resolve(ok))
+  await until(async () => (await inState('dead')).length === 4, 'the end of another')
+  expect([sent, second.sent.length]).toEqual([sent, 0])
+  await second.deliverer.close()
+  await write()
+  const webhook = { url: 'https://app.example/new-hook', secret: webhookSecret }
+  const third = deliver(() => Promise.resolve(ok), { config: { projects: { [owner.project]: { webhook } as never } } })
+  await until(async () => (await inState('delivered')).length === 1, 'a delivery')
+  expect(third.sent).toHaveLength(1)
 })
 
 test('what a killed process had in hand is sent again after its lease, and not before', async () => {

@@ -21,7 +21,8 @@ const principal: Principal = {
   name: 'ann',
   scopes: new Set(['uploads:write']),
 }
-const take = (fetchOriginal: FetchOriginal) => importUpload({ url }, principal, fetchOriginal, stage.deps, never)
+const take = (fetchOriginal: FetchOriginal) =>
+  importUpload({ url }, { principal, idempotencyKey: undefined }, fetchOriginal, stage.deps, never)
 const usage = () => stage.stores.uploads.usage({ project: principal.project, owner: principal.owner })
 
 test('the quota is held back before anything is fetched', async () => {

@@ -1,9 +1,10 @@
+import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '../../../src/lib/new-id.ts'
 import { endUpload } from '../../../src/uploads/end-upload.ts'
 import { processUpload } from '../../../src/uploads/process-upload.ts'
 import { sweepUploads, type SweepPlaces } from '../../../src/uploads/sweep-uploads.ts'
-import { owner } from '../../helpers/store-records.ts'
+import { facts, owner, unbounded } from '../../helpers/store-records.ts'
 import { addBytes, addReady, addUpload, never, openStage, type Stage } from '../../helpers/upload-stage.ts'
 
 const jpegStart = Buffer.from([0xff, 0xd8, 0xff, 0xe0])
@@ -206,4 +207,111 @@ test('two sweepers at once do each thing once', async () => {
     expect(events.map(({ to }) => to)).toHaveLength(2)
   }
   expect(await stage.stores.uploads.recount(false)).toEqual([])
+})
+
+describe('records of what is over', () => {
+  const dayMs = 24 * 3_600_000
+  let { uploads, images, outbox, jobs } = {} as Stage['stores']
+  beforeEach(() => void ({ uploads, images, outbox, jobs } = stage.stores))
+  const rows = (table: string) => {
+    const db = new Database(stage.file)
+    const { count } = db.prepare(`select count(*) as count from ${table}`).get() as { count: number }
+    db.close()
+    return count
+  }
+  const found = async () =>
+    Object.fromEntries((await stage.examine()).filter(({ count }) => count > 0).map(({ name, count }) => [name, count]))
+
+  /** One of each kind that goes. */
+  async function addEnded() {
+    const [expired, rejected, failed] = [await addUpload(stage), await addUpload(stage), await addConfirmed()]
+    await uploads.end(expired.id, ['pending'], 'expired', { messages: [{ type: 'upload.expired', payload: {} }] })
+    await uploads.end(rejected.id, ['pending'], 'rejected', {})
+    await uploads.end(failed.id, ['uploaded'], 'failed', {})
+    await stage.target.delete(failed.stagingKey, never)
+    const removed = await addReady(stage)
+    await stage.stores.shares.create({
+      ...{ id: newId('shr'), imageId: removed.image.id, createdBy: 'a', params: undefined, maxUses: undefined },
+      ...{ expiresAtMs: stage.deps.now() + 1000, createdAtMs: stage.deps.now() },
+    })
+    const removal = await images.remove(removed.image.id, [])
+    for (const key of removal?.objectKeys ?? []) {
+      await stage.target.delete(key, never)
+      await stage.stores.objects.forget(key)
+    }
+    const [message] = await outbox.list({ limit: 1 })
+    await outbox.failed(message?.id ?? '', 'gone', undefined)
+    await giveUpJob(failed.id)
+    return { ended: [expired, rejected, failed], removed: removed.image.id }
+  }
+
+  async function giveUpJob(uploadId: string) {
+    await stage.deps.queue.add('process-upload', { uploadId }, { dedupeKey: uploadId })
+    const taken = await jobs.take(['process-upload'], stage.deps.now() + 1, stage.deps.now() + 1000)
+    await jobs.failed(taken ?? { id: '', lease: 0 }, 'boom', { diedAtMs: stage.deps.now() })
+  }
+
+  test('go when they are old, with everything that spoke of them, and the doctor has nothing to say', async () => {
+    const { ended, removed } = await addEnded()
+    stage.forward(89 * dayMs)
+    expect(await sweep()).toEqual({})
+    expect(await images.find(removed)).toMatchObject({ state: 'deleted' })
+    stage.forward(2 * dayMs)
+    // Looked at first, and nothing changed.
+    const seen = await found()
+    // The job goes with its upload.
+    expect(seen).toEqual({ dead_jobs: 1, old_records: 5 })
+    expect(await found()).toEqual(seen)
+    expect(await sweep()).toEqual({ old_upload: 4, old_message: 1, old_job: 1 })
+    for (const { id } of ended) expect(await uploads.find(id)).toBeUndefined()
+    expect(await images.find(removed)).toBeUndefined()
+    const tables = ['uploads', 'upload_events', 'images', 'versions', 'shares', 'outbox', 'jobs', 'objects']
+    expect(tables.map(rows)).toEqual(tables.map(() => 0))
+    expect(await found()).toEqual({})
+    expect(await sweep()).toEqual({})
+  })
+
+  test('go by the doctor at once', async () => {
+    await addEnded()
+    stage.forward(91 * dayMs)
+    const mended = (await stage.examine({ isFixing: true })).find(({ name }) => name === 'old_records')
+    expect(mended).toMatchObject({ count: 6, mended: 6, severity: 'note' })
+    expect(await found()).toEqual({})
+  })
+
+  test('stay as long as an image stands on them, bytes are kept for them, or somebody may try them again', async () => {
+    const { image, upload } = await addReady(stage)
+    const worse = await addUpload(stage, { imageId: image.id })
+    await uploads.move(worse.id, ['pending'], 'processing')
+    const object = await stage.stores.objects.begin({
+      ...{ ...owner, key: `objects/${newId('obj')}`, sha256: 'x', storedSha256: 'x', byteLength: 5 },
+    })
+    await addBytes(stage, object.key)
+    await uploads.finish(worse.id, {
+      ...{ state: 'quarantined', objectKey: object.key, byteLength: 5, sha256: 'x', facts, messages: () => [] },
+    })
+    await images.review(image.id, 'rejected', [])
+    const failed = await addConfirmed()
+    await uploads.end(failed.id, ['uploaded'], 'failed', {})
+    await giveUpJob(failed.id)
+    stage.forward(1000 * dayMs)
+    expect(await sweep()).not.toHaveProperty('old_upload')
+    expect(await uploads.find(worse.id)).toMatchObject({ state: 'rejected' })
+    expect(await images.versions(image.id)).toMatchObject([{ state: 'rejected' }, { state: 'ready' }])
+    expect(await uploads.find(upload.id)).toMatchObject({ state: 'ready' })
+    expect(await jobs.stats()).toMatchObject({ dead: 1 })
+    expect(await uploads.revive(failed.id, unbounded)).toMatchObject({ state: 'uploaded' })
+  })
+
+  test('are worked off a page at a time, past those that stay', async () => {
+    const keep = Array.from({ length: 200 }, () => addConfirmed())
+    for (const { id } of await Promise.all(keep)) await uploads.end(id, ['uploaded'], 'failed', {})
+    stage.forward(1000)
+    const { id } = await addUpload(stage)
+    await uploads.end(id, ['pending'], 'rejected', {})
+    stage.forward(91 * dayMs)
+    const places: SweepPlaces = { ghosts: {} }
+    expect(await sweep(places)).toEqual({})
+    expect(await sweep(places)).toEqual({ old_upload: 1 })
+  })
 })
