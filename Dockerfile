@@ -15,7 +15,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 
 FROM node:24-bookworm-slim
-# jemalloc keeps renderers small between jobs: 89 MB at rest instead of 330 after 300 renders.
+# For HALFTONE_JEMALLOC=auto: 153 MB at rest instead of 303, for more processor time.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \
