@@ -34,6 +34,8 @@ export const executorLimits = {
   agingRate: 0.25,
   /** A free renderer that leaves waiting jobs to a warm one looks again after this time. */
   secondThoughtMs: 25,
+  /** A job that found the queue full is told to come back when this share of its work is done. */
+  roomShare: 0.25,
   /** `Retry-After` of refused jobs stays between these. */
   minRetryAfterSeconds: 1,
   maxRetryAfterSeconds: 60,
