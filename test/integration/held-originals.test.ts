@@ -32,7 +32,14 @@ const gone = () => Promise.reject(new Error('the front was asked for the bytes')
 
 function file(name: string, { length }: Buffer, more: Partial<OriginalFile> = {}): OriginalFile {
   const assertUnchanged = () => Promise.resolve()
-  return { heldPath: join(folder, name), byteLength: length, assertUnchanged, read: gone, onSlow: () => undefined, ...more }
+  return {
+    heldPath: join(folder, name),
+    byteLength: length,
+    assertUnchanged,
+    read: gone,
+    onSlow: () => undefined,
+    ...more,
+  }
 }
 
 function render(original: OriginalFile | Buffer, sourceKey: string, width = 20) {

@@ -15,8 +15,8 @@ const jemallocOptions = 'background_thread:true,dirty_decay_ms:1000,muzzy_decay_
 
 /**
  * glibc gives every block above 128 kB to 32 MB back to the system as soon as it is free, and the next picture faults it in anew.
- * Here blocks up to 32 MB come from one heap whose free end may be 64 MB, in huge pages where the kernel grants them: 597 ms for 16
- * variants of one original instead of 768, and 950 with jemalloc.
+ * Here blocks up to 32 MB come from one heap whose free end may be 64 MB, in huge pages where the kernel grants them: 600 ms for 16
+ * variants of one original instead of 740, and 1,150 with jemalloc (docs/decisions/shared-decode.md).
  */
 const glibcOptions = {
   MALLOC_ARENA_MAX: '1',
