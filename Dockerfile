@@ -15,7 +15,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 
 FROM node:24-bookworm-slim
-# jemalloc keeps renderers small between jobs (89 MB at rest instead of 330 after 300 renders), and the front (166 MB instead of 216).
+# Keeps the front small (157 MB resident instead of 216 after 20,000 mixed requests), and with HALFTONE_JEMALLOC=auto renderers, too.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \

@@ -10,12 +10,14 @@ import type { JobOriginal } from '../transform/executor/job-original.ts'
 import type { RenderedImage, RendererPool } from '../transform/executor/renderer-pool.ts'
 import type { ImageRequest } from './image-request.ts'
 import type { OriginalBudget } from './original-budget.ts'
+import type { SlowSources } from './slow-sources.ts'
 
 export type RenderDeps = {
   readonly rendererPool: RendererPool
   readonly planLimits: PlanLimits
   readonly sourceTimeoutMs: number
   readonly originalBudget: OriginalBudget
+  readonly slowSources: SlowSources
   readonly onRendered: (rendered: RenderedImage) => void
   /** The error's code, or `aborted` when nobody waited any more. */
   readonly onRenderFailed: (code: string) => void
@@ -32,7 +34,7 @@ export function renderImage(
   signal: AbortSignal,
 ): Promise<CachedResult> {
   return deps.originalBudget.spend(wanted.state.byteLength, async () => {
-    const original = await openOriginal(request, wanted.state, withDeadline(signal, deps.sourceTimeoutMs))
+    const original = await openOriginal(request, wanted.state, deps, withDeadline(signal, deps.sourceTimeoutMs))
     if (!original) throw new AppError('not_found')
     const rendered = await renderIfWanted(request, { original, wanted: wanted.state }, deps, signal)
     return {
@@ -45,13 +47,16 @@ export function renderImage(
   })
 }
 
-/** Held where the source can do that, read otherwise. */
+/** Held where the source can do that, so that a renderer reads it; read here otherwise, and where a renderer would have to wait for a disk. */
 function openOriginal(
   { source, path }: ImageRequest,
   known: OriginalState,
+  { slowSources }: RenderDeps,
   signal: AbortSignal,
 ): Promise<Original | HeldOriginal | undefined> {
-  return canHold(source) ? source.hold(path, signal) : source.read(path, signal, known)
+  const read = () => source.read(path, signal, known)
+  if (slowSources.isSlow(source.name)) return slowSources.read(source.name, signal, read)
+  return canHold(source) ? source.hold(path, signal) : read()
 }
 
 async function renderIfWanted(
@@ -69,10 +74,16 @@ async function renderIfWanted(
 }
 
 /** Its bytes, or the file as the executor sees it. */
-function jobOriginal(original: Original | HeldOriginal, sourceTimeoutMs: number, signal: AbortSignal): JobOriginal {
+function jobOriginal(
+  original: Original | HeldOriginal,
+  { source }: ImageRequest,
+  { sourceTimeoutMs, slowSources }: RenderDeps,
+  signal: AbortSignal,
+): JobOriginal {
   if ('bytes' in original) return original.bytes
   const { heldPath, byteLength } = original
   return {
+    onSlow: () => slowSources.note(source.name),
     heldPath,
     byteLength,
     async assertUnchanged() {
@@ -94,7 +105,7 @@ async function renderOriginal(
 ): Promise<RenderedImage> {
   const { params, capabilities } = request
   const job = {
-    original: jobOriginal(original, deps.sourceTimeoutMs, signal),
+    original: jobOriginal(original, request, deps, signal),
     sourceKey: JSON.stringify([request.source.name, request.path, original.version]),
     sourceName: request.source.name,
     planFor: (metadata: ImageMetadata) => planTransform({ params, metadata, capabilities, limits: deps.planLimits }),

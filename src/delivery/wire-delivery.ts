@@ -13,6 +13,7 @@ import { createDeliverImage, type DeliverImage } from './deliver-image.ts'
 import { createFailureMemory } from './failure-memory.ts'
 import { createHotLane, type HotLane } from './hot-lane.ts'
 import { createOriginalBudget } from './original-budget.ts'
+import { createSlowSources } from './slow-sources.ts'
 
 // Failures of originals are remembered per variant; beyond this many the oldest is forgotten, which costs one render.
 const maxRememberedFailures = 10_000
@@ -59,6 +60,7 @@ export function wireDelivery(
       }),
     onRenderFailed: (code) => metrics.event('renders', code),
     originalBudget: createOriginalBudget(config.originalsInFlightBytes),
+    slowSources: createSlowSources(() => performance.now()),
     stateOf: (source, path, signal) => sourceState.get(source, path, signal),
     forgetState: (source, path) => sourceState.forget(source, path),
     resultCache,

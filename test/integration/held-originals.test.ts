@@ -32,7 +32,14 @@ const gone = () => Promise.reject(new Error('the front was asked for the bytes')
 
 function file(name: string, { length }: Buffer, more: Partial<OriginalFile> = {}): OriginalFile {
   const assertUnchanged = () => Promise.resolve()
-  return { heldPath: join(folder, name), byteLength: length, assertUnchanged, read: gone, ...more }
+  return {
+    heldPath: join(folder, name),
+    byteLength: length,
+    assertUnchanged,
+    read: gone,
+    onSlow: () => undefined,
+    ...more,
+  }
 }
 
 function render(original: OriginalFile | Buffer, sourceKey: string, width = 20) {
@@ -86,9 +93,12 @@ describe('originals that a renderer reads from a file', () => {
     // Opening it waits for a writer, who never comes.
     execFileSync('mkfifo', [join(folder, 'hanging')])
     const started = performance.now()
-    const hanging = render(file('hanging', picture), 'slow disk')
+    let slow = 0
+    const hanging = render(file('hanging', picture, { onSlow: () => slow++ }), 'slow disk')
+    await expect.poll(() => slow, { timeout: 1000 }).toBe(1)
     await expect(hanging).rejects.toMatchObject({ code: 'source_timeout', status: 504, retryable: true })
     expect(performance.now() - started).toBeGreaterThan(1400)
+    expect(slow).toBe(1)
     expect(pool.stats()).toMatchObject({ refusedSources: 0, events: { deadline_killed: 1 } })
     expect((await render(file('picture', picture), 'slow disk')).metadata.width).toBe(80)
   })

@@ -99,7 +99,7 @@ function admit(state: Dispatch, ticket: Ticket): void {
   for (let excess = queue.excess(bounds); excess; excess = queue.excess(bounds)) {
     queue.remove(excess)
     state.onEvent('refused_for_room')
-    excess.reject(overloaded(state))
+    excess.reject(overloaded(state, roomInMs(state)))
   }
 }
 
@@ -111,15 +111,20 @@ function refuseHopeless(state: Dispatch, ticket: Ticket): void {
   if (waitMs === 0 || waitMs + ticket.costMs() <= config.deadlineMs) return
   queue.remove(ticket)
   state.onEvent('refused_for_cost')
-  throw overloaded(state)
+  throw overloaded(state, waitMs + ticket.costMs() - config.deadlineMs)
 }
 
-function overloaded(state: Dispatch): AppError {
+/** `afterMs`: until the same job would be let in. Not until the queue is empty: it would be let in long before that. */
+function overloaded({ config }: Dispatch, afterMs: number): AppError {
   const { minRetryAfterSeconds, maxRetryAfterSeconds } = executorLimits
+  const retryAfterSeconds = Math.min(maxRetryAfterSeconds, Math.max(minRetryAfterSeconds, Math.ceil(afterMs / 1000)))
+  return new AppError('overloaded', { details: { queueLength: config.queueLength, retryAfterSeconds } })
+}
+
+/** Until a full queue has room for several: a single place is gone before whoever is told of it comes back. */
+function roomInMs(state: Dispatch): number {
   const waiting = state.queue.entries().reduce((sum, ticket) => sum + ticket.costMs(), 0)
-  const seconds = Math.ceil((waiting / state.config.renderers + nextFreeMs(state)) / 1000)
-  const retryAfterSeconds = Math.min(maxRetryAfterSeconds, Math.max(minRetryAfterSeconds, seconds))
-  return new AppError('overloaded', { details: { queueLength: state.config.queueLength, retryAfterSeconds } })
+  return (waiting / state.config.renderers) * executorLimits.roomShare + nextFreeMs(state)
 }
 
 /** Until the first renderer is predicted to be free. */

@@ -7,6 +7,8 @@ export type OriginalFile = {
   readonly assertUnchanged: () => Promise<void>
   /** The bytes, for a renderer that cannot open the file. Throws as `assertUnchanged`. */
   readonly read: () => Promise<Buffer>
+  /** Told, once, when a renderer has been reading it for longer than `slowReadMs`: the disk holds a renderer. */
+  readonly onSlow: () => void
 }
 
 /** What a job renders: bytes that are here already, or a file that a renderer reads itself, once for all its variants. */

@@ -4,6 +4,7 @@ import { inputContentTypes, outputFormats } from '../image/formats.ts'
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import type { Keep, Sharing } from './execute-plan.ts'
+import { executorLimits } from './executor-limits.ts'
 import { kindOf, forecastPlan, pictureOf } from './forecast-job.ts'
 import type { JobOriginal } from './job-original.ts'
 import { bytesOf } from './job-original.ts'
@@ -115,7 +116,10 @@ async function sendOriginal(
 ): Promise<RendererReply> {
   if (!Buffer.isBuffer(original)) {
     const { heldPath, byteLength } = original
-    const reply = await renderer.ask({ kind: 'probeFile', sourceKey, heldPath, byteLength })
+    const slow = setTimeout(() => renderer.isReading() && original.onSlow(), executorLimits.slowReadMs)
+    const reply = await renderer
+      .ask({ kind: 'probeFile', sourceKey, heldPath, byteLength })
+      .finally(() => clearTimeout(slow))
     if (reply.kind !== 'unreadable') {
       await original.assertUnchanged().catch((error: unknown) => {
         renderer.tell({ kind: 'forget', sourceKey })
