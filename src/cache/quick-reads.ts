@@ -11,10 +11,13 @@ export interface QuickReads {
  * waits with all of the server. So this is only for files that were read a few seconds ago, of this size at most (the copy takes 20 us) ...
  */
 const maxBytes = 128 * 1024
-/** ... and after a read that took so long, pages are not where they should be, or the machine has no time to spare: */
+/** ... and after a read that took so long, the threads have the work again for a while. */
 const tooSlowMs = 10
-/** ... the threads have the work again, for so long. One wait in a minute is what a wrong guess can cost. */
-const pauseMs = 60_000
+/**
+ * Mostly it was the machine that had no time just then, so the first pause is short. Each slow read that follows within the longest one
+ * doubles it: a disk that is really slow stops the server for one read a minute.
+ */
+const pauseMs = { shortest: 1000, longest: 60_000 }
 
 export function createQuickReads(
   options: {
@@ -24,6 +27,12 @@ export function createQuickReads(
 ): QuickReads {
   const { nowMs = () => performance.now(), read = readWhole } = options
   let notBeforeMs = 0
+  let lastPauseMs = 0
+  const pauseFrom = (nowMs: number) => {
+    const isAgain = notBeforeMs > 0 && nowMs - notBeforeMs < pauseMs.longest
+    lastPauseMs = isAgain ? Math.min(lastPauseMs * 2, pauseMs.longest) : pauseMs.shortest
+    notBeforeMs = nowMs + lastPauseMs
+  }
   return {
     into(fd, bytes, position) {
       const startedMs = nowMs()
@@ -32,7 +41,7 @@ export function createQuickReads(
         return read(fd, bytes, position)
       } finally {
         const endedMs = nowMs()
-        if (endedMs - startedMs > tooSlowMs) notBeforeMs = endedMs + pauseMs
+        if (endedMs - startedMs > tooSlowMs) pauseFrom(endedMs)
       }
     },
   }
