@@ -85,6 +85,8 @@ function figuresOf(taken: Taken): ScenarioResult['figures'] {
     ...(nginx ? [figure('hit.nginx', 'nginx, static file', 'req/s', nginx)] : []),
     ...(nginx ? [figure('memory-hit/nginx', 'memory hit against nginx', 'ratio', ratios(ours, nginx))] : []),
     figure('memory-hit/express', 'memory hit against express', 'ratio', ratios(ours, express)),
+    // What can be reached at all: nginx has nothing to decide and nothing to run.
+    ...(nginx ? [figure('nginx/express', 'nginx against express', 'ratio', ratios(nginx, express))] : []),
     figure('memory-hit/node-http', 'memory hit against bare node:http', 'ratio', ratios(ours, nodeHttp)),
     figure('memory-hit/logging', 'CPU of a hit with the log on against off', 'ratio', ratios(ours, logging)),
   ]

@@ -13,6 +13,8 @@ export type HotAnswer = {
   readonly etag: string
   /** What it is, as the members of a JSON object, for the log line. */
   readonly factsJson: string
+  /** The same of a whole answer to a GET from memory, with all that it has in common with the next one. */
+  readonly hitJson: string
 }
 
 export type HotRequest = {
@@ -122,11 +124,14 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
 function buildAnswer(context: ResponseContext, result: CachedResult): HotAnswer {
   const whole = { ...context, raw: { ...context.raw, method: 'GET' as const, range: undefined } }
   const { headers, facts } = resultAnswer(whole, result, { kind: 'hit', tier: 'memory' })
+  const { outcome: _own, ...lasting } = facts
+  const factsJson = JSON.stringify({ path: loggedPath(context.raw.target), ...lasting }).slice(1, -1)
   return {
     lines: joinHead(headers.filter(isLasting)),
     notModifiedLines: joinHead(notModifiedAnswer(whole).headers.filter(isLasting)),
     etag: context.etag,
-    factsJson: JSON.stringify({ path: loggedPath(context.raw.target), ...facts, outcome: undefined }).slice(1, -1),
+    factsJson,
+    hitJson: `"method":"GET","status":200,"bytes":${result.body.length},${factsJson},"outcome":"memory"`,
   }
 }
 

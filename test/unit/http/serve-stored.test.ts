@@ -9,7 +9,7 @@ async function serve(entry: Partial<StoredAnswer>, meanwhile: () => void = () =>
   const sent: unknown[] = []
   const found = {
     ...{ resultKey: 'key', validUntilMs: Infinity, stillHolds: () => true },
-    answer: { lines: 'ETag: "x"\r\n', notModifiedLines: '', etag: '"x"', factsJson: '' },
+    answer: { lines: 'ETag: "x"\r\n', notModifiedLines: '', etag: '"x"', factsJson: '', hitJson: '' },
     ...entry,
   }
   const isServed = await serveStored(
