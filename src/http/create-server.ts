@@ -69,7 +69,12 @@ export function createServer(deps: ServerDeps): Server {
     },
   )
   server.maxConnections = maxConnections
-  server.on('clientError', refuseBrokenRequest)
+  const answering = new WeakSet<Socket>()
+  server.on('request', (request, response) => {
+    answering.add(request.socket)
+    response.once('close', () => answering.delete(request.socket))
+  })
+  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, answering))
   if (deps.hasHits) {
     const onBroken = (error: unknown) => deps.onBroken(error)
     server.hits = takeConnections(server, { ...hitDeps, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
@@ -84,6 +89,11 @@ class ImageServer extends Server {
   override closeIdleConnections(): void {
     super.closeIdleConnections()
     this.hits?.closeIdle()
+  }
+
+  override closeAllConnections(): void {
+    super.closeAllConnections()
+    this.hits?.closeAll()
   }
 }
 
@@ -221,8 +231,9 @@ function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer
   })
 }
 
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, answering: WeakSet<Socket>): void {
+  // Behind a request that is still being answered, a refusal would be taken for that answer.
+  if (!socket.writable || error.code === 'ECONNRESET' || answering.has(socket)) return void socket.destroy()
   const status = statusLines[error.code ?? ''] ?? '400 Bad Request'
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`)
   // A half-closed connection would hold its place for as long as the other side likes.

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { NodeExchange } from './node-exchange.ts'
-import { readPlainRequest, type HitRequest } from './plain-request.ts'
+import { readPlainRequest } from './plain-request.ts'
 import { serveHot, serveStored, type Hit, type HitDeps } from './serve-hit.ts'
 
 export type HitConnectionsDeps = HitDeps & {
@@ -17,6 +17,8 @@ export type HitConnectionsDeps = HitDeps & {
 export interface HitConnections {
   /** Cuts the connections on which nothing is being answered. Those that Node has are Node's to close. */
   closeIdle(): void
+  /** Cuts all that were not given away. */
+  closeAll(): void
 }
 
 /**
@@ -33,11 +35,18 @@ export function takeConnections(server: Server, deps: HitConnectionsDeps): HitCo
     for (const listener of nodeListeners) listener.call(server, connection)
   }
   const idle = new Set<Socket>()
-  const connectionLines = createConnectionLines(server.keepAliveTimeout)
-  server.on('connection', (socket) => attend(socket, { ...deps, giveToNode, idle, connectionLines }, server))
+  const attended = new Set<Socket>()
+  const keepAliveMs = server.keepAliveTimeout
+  const connectionLines = createConnectionLines(keepAliveMs)
+  server.on('connection', (socket) =>
+    attend(socket, { ...deps, giveToNode, idle, attended, connectionLines, keepAliveMs }),
+  )
   return {
     closeIdle() {
       for (const socket of idle) socket.destroy()
+    },
+    closeAll() {
+      for (const socket of attended) socket.destroy()
     },
   }
 }
@@ -45,104 +54,158 @@ export function takeConnections(server: Server, deps: HitConnectionsDeps): HitCo
 type Deps = HitConnectionsDeps & {
   readonly giveToNode: (connection: Socket | NodeExchange) => void
   readonly idle: Set<Socket>
+  readonly attended: Set<Socket>
   readonly connectionLines: () => string
+  readonly keepAliveMs: number
 }
 
-function attend(socket: Socket, deps: Deps, { keepAliveTimeout }: Server): void {
-  const { idle, giveToNode } = deps
-  // One thing at a time: what comes while a hit is on its way out waits, and so does the client that sends it.
-  let isAnswering = false
-  let exchange: NodeExchange | undefined
-  const waiting: Buffer[] = []
+/** A connection, and what is done on it: one thing at a time. */
+type Line = {
+  readonly socket: Socket
+  readonly deps: Deps
+  /** `answering`: a hit is being read or written. `lent`: Node has the exchange. */
+  doing: 'nothing' | 'answering' | 'lent'
+  exchange: NodeExchange | undefined
+  /** What came while a hit was on its way out. The connection is paused while there is some, and so is the client that sends it. */
+  waiting: Buffer[]
+  /** The client has said all. */
+  hasEnded: boolean
+  /** Ours, off the connection again. */
+  leave: () => void
+}
 
-  const beIdle = () => {
-    isAnswering = false
-    exchange = undefined
-    idle.add(socket)
-    const next = waiting.shift()
-    if (next) take(next)
-    else if (socket.isPaused()) socket.resume()
+function attend(socket: Socket, deps: Deps): void {
+  const line: Line = {
+    ...{ socket, deps, doing: 'nothing', exchange: undefined },
+    ...{ waiting: [], hasEnded: false, leave: () => undefined },
   }
-  const onFlushed = () => {
-    if (socket.timeout !== keepAliveTimeout) socket.setTimeout(keepAliveTimeout)
-    beIdle()
-  }
-  const write = ({ status, lines, body }: Hit) => {
-    const head = `${statusLines[status]}${lines}${deps.connectionLines()}`
-    if (body === undefined) socket.write(head, 'latin1', onFlushed)
-    else {
-      socket.cork()
-      socket.write(head, 'latin1')
-      socket.write(body, onFlushed)
-      socket.uncork()
-    }
-    // Mostly the kernel has taken all of it already.
-    if (socket.writableLength > 0) socket.setTimeout(deps.server.stallTimeoutMs)
-  }
-  const stored = { write, isGone: () => socket.destroyed }
+  const onData = (bytes: Buffer) => guard(line, () => hear(line, bytes))
+  const onEnd = () => guard(line, () => hearEnd(line))
+  const onError = (error: Error) => void line.exchange?.destroy(error)
+  const onTimeout = () => guard(line, () => runOutOfTime(line))
+  const onClose = () => guard(line, () => forget(line))
+  socket.on('data', onData).on('end', onEnd).on('error', onError).on('timeout', onTimeout).on('close', onClose)
+  line.leave = () =>
+    void socket
+      .off('data', onData)
+      .off('end', onEnd)
+      .off('error', onError)
+      .off('timeout', onTimeout)
+      .off('close', onClose)
+  socket.setTimeout(deps.firstHeadTimeoutMs)
+  deps.idle.add(socket)
+  deps.attended.add(socket)
+}
 
-  const lend = (bytes: Buffer) => {
-    // An answer may take longer than a client may be silent; Node sets its own limit when it is out.
-    socket.setTimeout(0)
-    exchange = new NodeExchange(socket, beIdle)
-    giveToNode(exchange)
-    exchange.receive(bytes, true)
-  }
-  const giveAway = (bytes: Buffer) => {
-    idle.delete(socket)
-    socket.off('data', onData).off('end', onEnd).off('error', onError).off('timeout', onTimeout).off('close', onClose)
-    socket.setTimeout(0)
-    socket.unshift(waiting.length > 0 ? Buffer.concat([bytes, ...waiting]) : bytes)
-    giveToNode(socket)
-  }
-  const answer = (request: HitRequest, bytes: Buffer) => {
-    isAnswering = true
-    idle.delete(socket)
-    if (serveHot(request, write, deps)) return
-    const isServed = serveStored(request, stored, deps)
-    if (isServed === undefined) return lend(bytes)
-    isServed.then(
-      (done) => done || socket.destroyed || lend(bytes),
-      (error: unknown) => onBug(error),
-    )
-  }
-  const take = (bytes: Buffer) => {
-    const request = readPlainRequest(bytes, deps.maxHeadBytes)
-    if (request === undefined) giveAway(bytes)
-    else answer(request, bytes)
-  }
-  const onBug = (error: unknown) => {
+/** A bug of ours harms one connection. */
+function guard({ socket, deps }: Line, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
     deps.onBroken(error)
     socket.destroy()
   }
-  const onData = (bytes: Buffer) => {
-    try {
-      if (exchange) exchange.receive(bytes, false)
-      else if (isAnswering) {
-        waiting.push(bytes)
-        socket.pause()
-      } else take(bytes)
-    } catch (error) {
-      onBug(error)
-    }
-  }
-  const onEnd = () => {
-    if (exchange) exchange.receiveEnd()
-    else socket.end()
-  }
-  const onError = (error: Error) => void exchange?.destroy(error)
-  const onTimeout = () => {
-    // Node knows what to do with the connections it has; where it does not mind, nobody does.
-    if (!exchange || !exchange.emit('timeout')) socket.destroy()
-  }
-  const onClose = () => {
-    idle.delete(socket)
-    exchange?.destroy()
-  }
+}
 
-  socket.on('data', onData).on('end', onEnd).on('error', onError).on('timeout', onTimeout).on('close', onClose)
-  socket.setTimeout(deps.firstHeadTimeoutMs)
-  idle.add(socket)
+function hear(line: Line, bytes: Buffer): void {
+  if (line.exchange) line.exchange.receive(bytes, false)
+  else if (line.doing === 'nothing') take(line, bytes)
+  else {
+    line.waiting.push(bytes)
+    line.socket.pause()
+  }
+}
+
+function hearEnd(line: Line): void {
+  line.hasEnded = true
+  if (line.exchange) line.exchange.receiveEnd()
+  else if (line.doing === 'nothing') line.socket.end()
+}
+
+function runOutOfTime({ exchange, socket }: Line): void {
+  // Node knows what to do with what it has; where it does not mind, nobody does.
+  if (!exchange?.emit('timeout')) socket.destroy()
+}
+
+function forget({ deps, socket, exchange }: Line): void {
+  deps.idle.delete(socket)
+  deps.attended.delete(socket)
+  exchange?.destroy()
+}
+
+function take(line: Line, bytes: Buffer): void {
+  const { socket, deps } = line
+  const request = readPlainRequest(bytes, deps.maxHeadBytes)
+  if (request === undefined) return giveAway(line, bytes)
+  line.doing = 'answering'
+  deps.idle.delete(socket)
+  const write = (hit: Hit) => writeHit(line, hit)
+  if (serveHot(request, write, deps)) return
+  const served = serveStored(request, { write, isGone: () => socket.destroyed }, deps)
+  if (served === undefined) return lend(line, bytes)
+  served.then(
+    (isServed) => isServed || socket.destroyed || guard(line, () => lend(line, bytes)),
+    (error: unknown) =>
+      guard(line, () => {
+        throw error
+      }),
+  )
+}
+
+function writeHit(line: Line, { status, lines, body }: Hit): void {
+  const { socket, deps } = line
+  const flushed = () =>
+    guard(line, () => {
+      if (socket.timeout !== deps.keepAliveMs) socket.setTimeout(deps.keepAliveMs)
+      goOn(line)
+    })
+  const head = `${statusLines[status]}${lines}${deps.connectionLines()}`
+  if (body === undefined) socket.write(head, 'latin1', flushed)
+  else {
+    socket.cork()
+    socket.write(head, 'latin1')
+    socket.write(body, flushed)
+    socket.uncork()
+  }
+  // Mostly the kernel has taken all of it already.
+  if (socket.writableLength > 0) socket.setTimeout(deps.server.stallTimeoutMs)
+}
+
+/** An answer is out: what came meanwhile has its turn. */
+function goOn(line: Line): void {
+  const { socket, deps } = line
+  if (socket.destroyed) return
+  line.doing = 'nothing'
+  line.exchange = undefined
+  deps.idle.add(socket)
+  const next = line.waiting.shift()
+  if (next) return take(line, next)
+  if (socket.isPaused()) socket.resume()
+  if (line.hasEnded) socket.end()
+}
+
+/** For one exchange. What waits belongs behind it, and whatever follows must not overtake that. */
+function lend(line: Line, bytes: Buffer): void {
+  const { socket, deps } = line
+  // An answer may take longer than a client may be silent; Node sets its own limit when it is out.
+  socket.setTimeout(0)
+  const exchange = new NodeExchange(socket, () => guard(line, () => goOn(line)))
+  line.doing = 'lent'
+  line.exchange = exchange
+  deps.giveToNode(exchange)
+  exchange.receive(bytes, true)
+  for (const next of line.waiting.splice(0)) exchange.receive(next, false)
+}
+
+/** For good, with all that was read of it. */
+function giveAway({ socket, deps, waiting, leave }: Line, bytes: Buffer): void {
+  deps.idle.delete(socket)
+  deps.attended.delete(socket)
+  leave()
+  socket.setTimeout(0)
+  socket.unshift(waiting.length > 0 ? Buffer.concat([bytes, ...waiting]) : bytes)
+  deps.giveToNode(socket)
+  if (socket.isPaused()) socket.resume()
 }
 
 const statusLines = { 200: 'HTTP/1.1 200 OK\r\n', 304: 'HTTP/1.1 304 Not Modified\r\n' } as const
