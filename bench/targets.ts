@@ -9,8 +9,8 @@ export type Target = {
 /** By the base id of the figure. The list is the promise; `bench/README.md` says what each yardstick is. */
 export const targets: Readonly<Record<string, Target>> = {
   'memory-hit/nginx': { text: 'memory hit, 20 kB, against nginx', atLeast: 0.5 },
-  // Bare node:http joins and checks its head anew, as servers do; a hit has its own ready, and pays for all else with that.
-  'memory-hit/node-http': { text: 'memory hit against bare node:http', atLeast: 0.9 },
+  // A hit does without node:http; below this it costs more than that saves.
+  'memory-hit/node-http': { text: 'memory hit against bare node:http', atLeast: 1.2 },
   'memory-hit/express': { text: 'memory hit against an express route', atLeast: 5 },
   'memory-hit/logging': { text: 'CPU of a hit with the log on against off', atMost: 1.1 },
   'disk-hit/memory-hit': { text: 'disk hit against memory hit', atLeast: 0.3 },

@@ -1,6 +1,4 @@
 export declare const nodeFlags: readonly string[]
-export declare function serverEnvironment(
-  root: string,
-  given?: Readonly<Record<string, string | undefined>>,
-): Record<string, string>
+export declare const jemallocOptions: string
+export declare function serverEnvironment(root: string): Record<string, string>
 export declare function launchEnvironment(root: string): Record<string, string>

