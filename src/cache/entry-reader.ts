@@ -23,6 +23,8 @@ export type EntryReaderOptions = {
   readonly maxFileBytes: number
   /** Files kept open; 0 opens for every read. */
   readonly maxOpen: number
+  /** For what is read again. */
+  readonly quickReads?: QuickReads
 }
 
 /** Long enough to save nearly every open of a popular entry, short enough that a cache emptied by hand is soon seen to be empty. */
@@ -58,12 +60,11 @@ type OpenEntry = {
 }
 
 export function createEntryReader(options: EntryReaderOptions): EntryReader {
-  const { pathOf, maxOpen } = options
+  const { pathOf, maxOpen, quickReads = createQuickReads() } = options
   // In order of use, as re-inserting moves an entry to the end.
   const kept = new Map<string, OpenEntry>()
   const underWay = new Map<string, Promise<EntryRead>>()
   const firstReads = createFirstReads(options.maxFileBytes)
-  const quickReads = createQuickReads()
 
   /** A descriptor is closed by its last reader only: its number may belong to another file a moment later. */
   const closeUnused = (entry: OpenEntry) => {

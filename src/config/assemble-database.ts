@@ -2,8 +2,13 @@ import { join } from 'node:path'
 import type { Config, DatabaseConfig } from './config.ts'
 import type { SettingValues } from './settings.ts'
 
-export function assembleDatabase(values: SettingValues, dataDir: string): DatabaseConfig {
-  const { databaseUrl: url, databaseConnections = 2, databaseSeconds = 1 } = values
+type DatabaseValues = Pick<SettingValues, 'databaseUrl'> & {
+  readonly databaseConnections: number
+  readonly databaseSeconds: number
+}
+
+export function assembleDatabase(values: DatabaseValues, dataDir: string): DatabaseConfig {
+  const { databaseUrl: url, databaseConnections, databaseSeconds } = values
   if (url === undefined) return { file: join(dataDir, 'halftone.sqlite') }
   return { postgres: { url, connections: databaseConnections, statementTimeoutMs: Math.round(databaseSeconds * 1000) } }
 }

@@ -160,7 +160,7 @@ export const uploadSettings = {
   partsFromMB: setting({
     env: 'HALFTONE_UPLOAD_PARTS_FROM_MB',
     group: 'uploads',
-    meaning: 'Files of this size and larger are uploaded to S3 in parts.',
+    meaning: 'Files of this size and larger are uploaded in parts, to a bucket or to the disk.',
     value: decimalNumber({ min: 5.25, max: 5000, unit: megabytes }),
     default: '32',
     why: 'Below, a lost connection costs less than the two requests more.',

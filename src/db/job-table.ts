@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { StoreContext } from './schema.ts'
-import type { JobHold, JobTable } from './stores.ts'
+import type { JobsTable, StoreContext } from './schema.ts'
+import type { DeadJobRow, DeadOf, JobHold, JobTable } from './stores.ts'
+import { toUpload } from './upload-rows.ts'
 
 /** How often a job that another process was quicker to take makes us look for the next. */
 const takeTries = 10
@@ -63,6 +64,7 @@ export function createJobTable(context: StoreContext): JobTable {
       return { waiting: of('waiting'), running: of('running'), dead: of('dead') }
     },
     dead: (limit) => listDead(context, limit),
+    deadOf: (asked) => listDeadOf(context, asked),
     retryDead: (id, nowMs) => reviveJob(context, id, nowMs),
   }
 }
@@ -140,19 +142,56 @@ async function changeHeld({ db }: StoreContext, { id, lease }: JobHold, change: 
   return row !== undefined
 }
 
-async function listDead({ db }: StoreContext, limit: number): ReturnType<JobTable['dead']> {
+async function listDead({ db }: StoreContext, limit: number): Promise<readonly DeadJobRow[]> {
   const rows = await db
     .selectFrom('jobs')
-    .select(['id', 'kind', 'payload', 'attempts', 'last_error', 'died_at_ms'])
-    .where('state', '=', 'dead')
+    .select(deadColumns)
+    .where('jobs.state', '=', 'dead')
     .orderBy('died_at_ms', 'desc')
     .limit(limit)
     .execute()
-  return rows.map(({ id, kind, payload, attempts, ...row }) => ({
-    ...{ id, kind, payload, attempts },
-    lastError: row.last_error ?? '',
-    diedAtMs: row.died_at_ms ?? 0,
-  }))
+  return rows.map(toDeadJob)
+}
+
+async function listDeadOf(
+  { db }: StoreContext,
+  { project, id, sinceMs, first, limit }: DeadOf,
+): ReturnType<JobTable['deadOf']> {
+  const direction = first === 'oldest' ? 'asc' : 'desc'
+  const rows = await db
+    .selectFrom('jobs')
+    .innerJoin('uploads', 'uploads.id', 'jobs.dedupe_key')
+    .selectAll('uploads')
+    .select(deadColumns)
+    .where('jobs.state', '=', 'dead')
+    .where('uploads.project', '=', project)
+    .$if(id !== undefined, (query) => query.where('jobs.id', '=', id ?? ''))
+    .$if(sinceMs !== undefined, (query) => query.where('died_at_ms', '>=', sinceMs ?? 0))
+    .orderBy('died_at_ms', direction)
+    .orderBy('jobs.id', direction)
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({ job: toDeadJob(row), upload: toUpload(row) }))
+}
+
+// Under names of their own: uploads have an id and a kind, too.
+const deadColumns = [
+  'jobs.id as job_id',
+  'jobs.kind as job_kind',
+  'payload',
+  'attempts',
+  'last_error',
+  'died_at_ms',
+] as const
+
+function toDeadJob(
+  row: Pick<JobsTable, 'payload' | 'attempts' | 'last_error' | 'died_at_ms'> & {
+    readonly job_id: string
+    readonly job_kind: string
+  },
+): DeadJobRow {
+  const { job_id: id, job_kind: kind, payload, attempts } = row
+  return { id, kind, payload, attempts, lastError: row.last_error ?? '', diedAtMs: row.died_at_ms ?? 0 }
 }
 
 /** The lease goes on counting, so that no holder of before comes to life with it. */

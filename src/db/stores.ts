@@ -281,6 +281,25 @@ export interface WebhookStore {
 /** Names one holding of a job: who lost it to another process (its lease ran out) changes nothing any more. */
 export type JobHold = { readonly id: string; readonly lease: number }
 
+export type DeadJobRow = {
+  readonly id: string
+  readonly kind: string
+  readonly payload: string
+  readonly attempts: number
+  readonly lastError: string
+  readonly diedAtMs: number
+}
+
+export type DeadOf = {
+  readonly project: string
+  /** That one only. */
+  readonly id?: string
+  /** Those that died then or later. */
+  readonly sinceMs?: number
+  readonly first: 'oldest' | 'newest'
+  readonly limit: number
+}
+
 /** The embedded queue's table; structurally what `jobs/` asks for. */
 export interface JobTable {
   /** False, and nothing happens, when a waiting or running job has this dedupe key. */
@@ -319,16 +338,9 @@ export interface JobTable {
   nextDueAtMs(kinds: readonly string[]): Promise<number | undefined>
   stats(): Promise<{ readonly waiting: number; readonly running: number; readonly dead: number }>
   /** Newest first. */
-  dead(limit: number): Promise<
-    readonly {
-      readonly id: string
-      readonly kind: string
-      readonly payload: string
-      readonly attempts: number
-      readonly lastError: string
-      readonly diedAtMs: number
-    }[]
-  >
+  dead(limit: number): Promise<readonly DeadJobRow[]>
+  /** Dead ones on uploads of a project, each with its upload; found by their dedupe key, which is the id of the upload. */
+  deadOf(asked: DeadOf): Promise<readonly { readonly job: DeadJobRow; readonly upload: UploadRecord }[]>
   /** False when it is not dead, or another with its dedupe key waits already. */
   retryDead(id: string, nowMs: number): Promise<boolean>
 }

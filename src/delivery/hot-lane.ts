@@ -34,7 +34,7 @@ export type StoredAnswer = {
 
 /**
  * Raw target and client class -> prebuilt answer. An entry is believed only while the source state it was made under is
- * fresh (of originals with rules: nothing at all has changed), its result is still in the memory tier, and its URL has not expired.
+ * fresh (of originals with rules: nothing at all has changed), a tier still has its result, and its URL has not expired.
  */
 export interface HotLane {
   find(asked: HotRequest, nowMs: number): { answer: HotAnswer; body: Buffer } | undefined

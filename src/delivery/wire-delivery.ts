@@ -60,7 +60,13 @@ export function wireDelivery(
       }),
     onRenderFailed: (code) => metrics.event('renders', code),
     originalBudget: createOriginalBudget(config.originalsInFlightBytes),
-    slowSources: createSlowSources(() => performance.now()),
+    slowSources: createSlowSources({
+      nowMs: () => performance.now(),
+      onSlow: (source) => {
+        metrics.event('sources', 'slow')
+        logger.warn('source_slow', { source })
+      },
+    }),
     stateOf: (source, path, signal) => sourceState.get(source, path, signal),
     forgetState: (source, path) => sourceState.forget(source, path),
     resultCache,

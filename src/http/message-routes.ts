@@ -59,7 +59,7 @@ export function createMessageRoutes({ uploads, deadJobs, wakeDeliverer }: Messag
   router.get('/v1/jobs/dead', async (request, response) => {
     const project = administered(response)
     assertQuery(request, ['limit'])
-    const dead = await listDeadJobs(project, queryNumber(request, 'limit', limits), { ...uploads, deadJobs })
+    const dead = await listDeadJobs(project, queryNumber(request, 'limit', limits), uploads)
     uncached(response).json({ jobs: dead.map(describeDead) })
   })
   router.post('/v1/jobs/dead/retry', jsonBody, async (request, response) => {

@@ -29,7 +29,7 @@ export type Backlog = {
 
 export type RequestOutcome = {
   readonly status: number
-  /** `memory` | `disk` | `render` | `collapsed` | `not-modified` | `none`. */
+  /** `memory` | `disk` | `render` | `collapsed` | `not-modified` | `error`. */
   readonly outcome: string
   readonly seconds: number
   readonly bytes: number

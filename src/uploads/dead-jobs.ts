@@ -1,48 +1,49 @@
 import type { UploadRecord } from '../db/records.ts'
 import { AppError } from '../errors.ts'
-import type { DeadJob, JobQueue } from '../jobs/job-queue.ts'
+import type { DeadJobRow } from '../db/stores.ts'
+import type { JobQueue } from '../jobs/job-queue.ts'
 import { projectOf } from './access.ts'
 import { enqueue } from './confirm-upload.ts'
 import type { UploadDeps } from './upload-deps.ts'
 
 export type DeadJobsDeps = Pick<UploadDeps, 'stores' | 'config' | 'queue' | 'changes' | 'count'> & {
-  readonly deadJobs: Pick<JobQueue, 'dead' | 'retryDead'>
+  readonly deadJobs: Pick<JobQueue, 'retryDead'>
 }
 
-export type DeadUploadJob = { readonly job: DeadJob; readonly upload: UploadRecord }
-
-// The queue knows no projects: so many are looked through for those of one.
-const maxLookedThrough = 1000
+export type DeadUploadJob = { readonly job: DeadJobRow; readonly upload: UploadRecord }
 
 /** Jobs on uploads of this project that were given up, newest first. */
-export async function listDeadJobs(project: string, limit: number, deps: DeadJobsDeps): Promise<DeadUploadJob[]> {
-  const found: DeadUploadJob[] = []
-  for (const job of await deps.deadJobs.dead(maxLookedThrough)) {
-    const upload = await deps.stores.uploads.find(job.payload['uploadId'] ?? '')
-    if (upload?.project === project) found.push({ job, upload })
-    if (found.length >= limit) break
-  }
-  return found
+export function listDeadJobs(
+  project: string,
+  limit: number,
+  { stores }: Pick<DeadJobsDeps, 'stores'>,
+): Promise<readonly DeadUploadJob[]> {
+  return stores.jobs.deadOf({ project, first: 'newest', limit })
 }
 
 /** Processes an upload once more from the start. Throws `not_found`, `wrong_state`, `quota_exceeded`. */
 export async function retryDeadJob(project: string, jobId: string, deps: DeadJobsDeps): Promise<UploadRecord> {
-  const all = await listDeadJobs(project, maxLookedThrough, deps)
-  const found = all.find(({ job }) => job.id === jobId)
+  const [found] = await deps.stores.jobs.deadOf({ project, id: jobId, first: 'newest', limit: 1 })
   if (!found) throw new AppError('not_found', { detail: 'There is no such dead job.' })
   return retry(found, deps)
 }
 
-/** The same for all of a project that died since then. `refused` are those that cannot be tried again now: the quota is full, say. */
+// A transaction and more for each, while somebody waits for the answer.
+const maxAtOnce = 1000
+
+/**
+ * The same for all of a project that died since then; those that died first, first. `refused` are those that cannot be tried again now
+ * (the quota is full, say), and stay. `more`: there are others, later ones.
+ */
 export async function retryDeadJobs(
   project: string,
   { since }: { readonly since?: string | undefined },
   deps: DeadJobsDeps,
-): Promise<{ readonly retried: number; readonly refused: number }> {
-  const sinceMs = since === undefined ? 0 : Date.parse(since)
-  const found = (await listDeadJobs(project, maxLookedThrough, deps)).filter(({ job }) => job.diedAtMs >= sinceMs)
+): Promise<{ readonly retried: number; readonly refused: number; readonly more: boolean }> {
+  const asked = since === undefined ? {} : { sinceMs: Date.parse(since) }
+  const found = await deps.stores.jobs.deadOf({ project, ...asked, first: 'oldest', limit: maxAtOnce })
   let retried = 0
-  for (const dead of found.toReversed()) {
+  for (const dead of found) {
     try {
       await retry(dead, deps)
       retried += 1
@@ -50,7 +51,7 @@ export async function retryDeadJobs(
       if (!(error instanceof AppError) || error.status >= 500) throw error
     }
   }
-  return { retried, refused: found.length - retried }
+  return { retried, refused: found.length - retried, more: found.length === maxAtOnce }
 }
 
 async function retry({ job, upload: failed }: DeadUploadJob, deps: DeadJobsDeps): Promise<UploadRecord> {

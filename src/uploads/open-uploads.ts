@@ -1,7 +1,6 @@
 import { ensureFirstKey } from '../auth/issue-api-key.ts'
 import type { Config, UploadsConfig } from '../config/config.ts'
 import { openStores } from '../db/open-stores.ts'
-import type { WebhookStore } from '../db/stores.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
 import { newId } from '../lib/new-id.ts'
 import { createModerate, createModerators } from '../moderation/create-moderator.ts'
@@ -18,10 +17,9 @@ import type { RendererPool } from '../transform/executor/renderer-pool.ts'
 import { announceMessages } from './announce-messages.ts'
 import { createUploads, openServerSecrets, urlKeys } from './create-uploads.ts'
 import { createMessageDeliverer } from './deliver-messages.ts'
-import { refusedWebhooks } from './refused-webhooks.ts'
 import { createUploadTarget } from './targets/create-upload-target.ts'
 import type { UploadDeps } from './upload-deps.ts'
-import { refusedReceiver } from './webhook-attempt.ts'
+import { warnOfWebhooks } from './warn-of-webhooks.ts'
 import { disabledEndpoints } from './webhook-endpoint.ts'
 
 // To one host, for imports and webhooks.
@@ -101,7 +99,7 @@ export async function openUploads(
     deadJobs: queue,
     firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
-      void warnOfWebhooks(settings, { ...network, webhooks: stores.webhooks }, log)
+      void warnOfWebhooks(settings, { webhooks: stores.webhooks, resolveHost: network.resolveHost, log })
       uploads.start()
       deliverer.start()
     },
@@ -113,17 +111,6 @@ export async function openUploads(
       await Promise.all([uploads, ...Object.values(clients)].map((part) => part.close()))
     },
   }
-}
-
-async function warnOfWebhooks(
-  settings: UploadsConfig,
-  { resolveHost, webhooks }: Network & { readonly webhooks: WebhookStore },
-  log: UploadDeps['log'],
-): Promise<void> {
-  for (const { project, reason, atMs } of await disabledEndpoints(settings, webhooks).catch(() => []))
-    log('warn', 'webhook_disabled', { project, error: reason, since: new Date(atMs).toISOString() })
-  for (const host of await refusedWebhooks(settings, resolveHost))
-    log('warn', 'webhook_address_refused', { host, error: refusedReceiver })
 }
 
 /**

@@ -572,6 +572,39 @@ export function describeStores(name: string, openTestStores: OpenTestStores, del
     })
   })
 
+  describe(`${name}: dead jobs`, () => {
+    test('of one project are found behind any number of another, with their uploads, in either order', async () => {
+      const { stores, clock } = await open()
+      const { jobs } = stores
+      const die = async (id: string, project: string, isUpload = true) => {
+        const upload = isUpload ? await create(stores, { project }) : undefined
+        clock.nowMs += 1000
+        await jobs.add({ id, kind: 'k', payload: '{}', dedupeKey: upload?.id ?? 'none', runAtMs: clock.nowMs })
+        const taken = await jobs.take(['k'], clock.nowMs, clock.nowMs + 100)
+        await jobs.failed(taken ?? { id: '', lease: 0 }, `boom ${id}`, { diedAtMs: clock.nowMs })
+        return upload
+      }
+      const oldest = await die('job_1', 'shop')
+      await die('job_2', 'shop')
+      for (const id of ['job_3', 'job_4']) await die(id, 'other')
+      await die('job_5', 'shop', false)
+      const living = await create(stores)
+      await jobs.add({ id: 'job_6', kind: 'k', payload: '{}', dedupeKey: living.id, runAtMs: 9e9 })
+      const idsOf = async (asked: Partial<Parameters<typeof jobs.deadOf>[0]>) =>
+        (await jobs.deadOf({ project: 'shop', first: 'newest', limit: 10, ...asked })).map(({ job }) => job.id)
+      expect(await idsOf({})).toEqual(['job_2', 'job_1'])
+      expect(await idsOf({ first: 'oldest' })).toEqual(['job_1', 'job_2'])
+      expect(await idsOf({ first: 'oldest', limit: 1 })).toEqual(['job_1'])
+      expect(await idsOf({ sinceMs: 1_002_000 })).toEqual(['job_2'])
+      expect(await idsOf({ project: 'other' })).toEqual(['job_4', 'job_3'])
+      expect(await idsOf({ id: 'job_1' })).toEqual(['job_1'])
+      expect(await idsOf({ id: 'job_3' })).toEqual([])
+      const [found] = await jobs.deadOf({ project: 'shop', first: 'oldest', limit: 1 })
+      const job = { id: 'job_1', kind: 'k', payload: '{}', attempts: 1, lastError: 'boom job_1', diedAtMs: 1_001_000 }
+      expect(found).toEqual({ job, upload: oldest })
+    })
+  })
+
   describe(`${name}: webhooks`, () => {
     test('are disabled once, by project and endpoint, and enabled again', async () => {
       const { stores, second } = await open()

@@ -8,6 +8,8 @@ export type TargetUnderTest = {
   readonly target: UploadTarget
   /** Whether the store itself refuses what is not as signed; the reason when it does not. */
   readonly enforcesChecksums: true | string
+  /** Whether `head` tells the SHA-256 of what came by a PUT, declared or not; S3 knows declared ones at best. */
+  readonly tellsChecksums: boolean
   /** Whether a form may write over what is there; S3's policies have no condition for it. */
   readonly postIsOnce: boolean
 }
@@ -136,6 +138,17 @@ export function describeUploadTarget(name: string, under: () => TargetUnderTest)
       const asked = permission(bytes, { sha256: undefined })
       expect((await send(await target().signPut(asked, patient()), bytes)).status).toBe(200)
     })
+
+    test.each([{ declared: sha256Of(bytes) }, { declared: undefined }])(
+      'has its SHA-256 told where the store takes it while the bytes come (declared: $declared)',
+      async ({ declared }) => {
+        const asked = permission(bytes, { sha256: declared })
+        await send(await target().signPut(asked, patient()), bytes)
+        const told = (await target().head(asked.key, patient()))?.sha256
+        const known = [sha256Of(bytes), ...(under().tellsChecksums ? [] : [undefined])]
+        expect(known).toContain(told)
+      },
+    )
 
     test.each(refusals)('refuses $what', async ({ change }) => {
       const asked = permission(bytes)

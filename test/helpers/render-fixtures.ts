@@ -1,5 +1,6 @@
 import sharp from 'sharp'
 import type { RenderConfig } from '../../src/config/config.ts'
+import { settings } from '../../src/config/settings.ts'
 import type { ImageMetadata } from '../../src/transform/image/image-metadata.ts'
 import type { Operation } from '../../src/transform/image/operation.ts'
 import type { OutputSettings, TransformPlan } from '../../src/transform/planner/transform-plan.ts'
@@ -15,7 +16,7 @@ export const quickRenderConfig: RenderConfig = {
   memoryCeilingMB: 1024,
   memoryLimitMB: 4096,
   niceness: 10,
-  jemalloc: 'auto',
+  jemalloc: settings.jemalloc.default === 'auto' ? 'auto' : 'off',
   refuseSeconds: 60,
   maxPixels: 100_000_000,
   maxFrames: 200,

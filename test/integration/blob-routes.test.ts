@@ -59,7 +59,10 @@ describe('the disk target and its door', () => {
   })
   afterAll(() => disk.close())
 
-  describeUploadTarget('disk', () => ({ target: disk.target, enforcesChecksums: true, postIsOnce: true }))
+  describeUploadTarget('disk', () => ({
+    ...{ target: disk.target, enforcesChecksums: true },
+    ...{ tellsChecksums: true, postIsOnce: true },
+  }))
 
   const bytes = randomBytes(100_000)
   const problem = (text: string) => JSON.parse(text) as { code: string; status: number; detail?: string }

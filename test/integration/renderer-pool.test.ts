@@ -7,6 +7,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { RenderConfig } from '../../src/config/config.ts'
 import { AppError } from '../../src/errors.ts'
 import type { RenderedImage, RendererPool } from '../../src/transform/executor/renderer-pool.ts'
+import { rendererEnvironment } from '../../src/transform/executor/renderer-environment.ts'
 import { createRendererPool } from '../../src/transform/executor/renderer-pool.ts'
 import { fourQuarters, noise, planOf, quickRenderConfig } from '../helpers/render-fixtures.ts'
 
@@ -320,7 +321,6 @@ describe.skipIf(process.platform !== 'linux')('the surroundings of a renderer', 
     const [pid] = pool.stats().pids
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean)
     expect(environment.join()).not.toMatch(/HALFTONE|secret/)
-    expect(environment.some((entry) => /^(LD_PRELOAD=.*jemalloc|MALLOC_ARENA_MAX=1)/.test(entry))).toBe(true)
     expect(openTcpSockets(pid!)).toEqual([])
     const niceness = readdirSync(`/proc/${pid}/task`).map(
       (task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]!.split(' ')[16],
@@ -328,14 +328,28 @@ describe.skipIf(process.platform !== 'linux')('the surroundings of a renderer', 
     expect(new Set(niceness)).toEqual(new Set(['7']))
   })
 
-  test('without jemalloc there is one heap that keeps what the next picture needs', async () => {
-    const pool = startPool({ renderers: 1, jemalloc: 'off' })
+  test('unless told otherwise there is one heap that keeps what the next picture needs', async () => {
+    const pool = startPool({ renderers: 1 })
     await isReady(pool, 1)
     const environment = readFileSync(`/proc/${pool.stats().pids[0]}/environ`, 'utf8')
     expect(environment).toContain('MALLOC_ARENA_MAX=1')
     expect(environment).toContain('MALLOC_MMAP_THRESHOLD_=33554432')
     expect(environment).not.toContain('jemalloc')
   })
+
+  test.skipIf(rendererEnvironment('auto')['LD_PRELOAD'] === undefined)(
+    'with jemalloc, where it is installed, it is what pictures are rendered in',
+    async () => {
+      const pool = startPool({ renderers: 1, jemalloc: 'auto' })
+      await isReady(pool, 1)
+      await renderQuick(pool)
+      const [pid] = pool.stats().pids
+      expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).toMatch(/libjemalloc/)
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      expect(environment).toContain('MALLOC_CONF=background_thread:true')
+      expect(environment).not.toContain('MALLOC_ARENA_MAX')
+    },
+  )
 })
 
 /** Inodes of the process's sockets that are TCP ones. */

@@ -365,11 +365,11 @@ test('dead jobs are tried again in one call, those that cannot be are counted', 
   mkdirSync(objects)
   const retry = (filter: object = {}) => server.admin.post('/v1/jobs/dead/retry', filter)
   expect((await (await server.user('clerk')).post('/v1/jobs/dead/retry', {})).status).toBe(403)
-  expect((await retry({ since: '2100-01-01T00:00:00Z' })).json).toEqual({ retried: 0, refused: 0 })
+  expect((await retry({ since: '2100-01-01T00:00:00Z' })).json).toEqual({ retried: 0, refused: 0, more: false })
   expect((await retry({ since: 'now' })).json['code']).toBe('bad_request')
   await server.admin.delete(`/v1/uploads/${begun[1]!.id}`)
   const answer = await retry({ since: '2020-01-01T00:00:00+01:00' })
-  expect([answer.status, answer.json]).toEqual([202, { retried: 2, refused: 1 }])
+  expect([answer.status, answer.json]).toEqual([202, { retried: 2, refused: 1, more: false }])
   const states = begun.map(async ({ id }) => {
     return (await server.admin.get(`/v1/uploads/${id}`, { Prefer: 'wait=20' })).json['state']
   })

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { createBlobDoor, type BlobDoor } from './blob-door.ts'
 import { assertBlobKey, blobFile } from './blob-key.ts'
 import { createBlobParts } from './blob-parts.ts'
-import { dropSum, hashFile, keepSum, readSum } from './blob-sums.ts'
+import { dropSum, hashFile, readSum } from './blob-sums.ts'
 import { signPermission, type BlobPermission } from './blob-permission.ts'
 import { receiveFile, renameDurably, syncFolder, tooLarge } from './durable-file.ts'
 import { listBlobs, statBlob, undefinedWhenAbsent } from './list-blobs.ts'
@@ -42,7 +42,6 @@ export function createDiskTarget({ folder, publicOrigin, secret, now }: DiskTarg
     const { file } = blobFile(folder, key)
     const received = await receiveFile(await temporary.next(), chunks, { maxBytes, signal })
     await renameDurably(received.file, file)
-    if (isStaged(key)) await keepSum(file, received.sha256)
     return received
   }
 

@@ -1,16 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createEntryReader, type EntryReader } from '../../../src/cache/entry-reader.ts'
+import { createEntryReader, type EntryReader, type EntryReaderOptions } from '../../../src/cache/entry-reader.ts'
+import { createQuickReads } from '../../../src/cache/quick-reads.ts'
 import { encodeResult } from '../../../src/cache/result-codec.ts'
 import { bodyFor, keyOf, resultFor } from '../../helpers/cache-bodies.ts'
 import { entryFilesIn, openDiskTier, patient, temporaryFolder } from '../../helpers/cache-fixtures.ts'
 
 const canCount = process.platform === 'linux'
 
-function readerIn(folder: string, maxOpen: number) {
+function readerIn(folder: string, maxOpen: number, options: Pick<EntryReaderOptions, 'quickReads'> = {}) {
   const pathOf = (key: string) => join(folder, key)
-  const reader = createEntryReader({ pathOf, maxOpen, maxFileBytes: 1024 * 1024 })
+  const reader = createEntryReader({ pathOf, maxOpen, maxFileBytes: 1024 * 1024, ...options })
   onTestFinished(() => reader.close())
   const write = (key: string, result = bodyFor(key)) => writeFileSync(pathOf(key), encodeResult(key, result))
   return { reader, write, pathOf }
@@ -43,6 +44,22 @@ test('an entry read again is the same, its facts included, whether it is kept op
       for (let turn = 0; turn < 3; turn += 1) expect(await bodyIn(reader, key)).toEqual(resultFor(key, bytes))
     }
   }
+})
+
+test('what is small is read quickly from the second time on, by the threads the first time and where that is not to be', async () => {
+  const quick = createQuickReads()
+  const asked: (number | undefined)[] = []
+  const into = (...read: Parameters<typeof quick.into>) => {
+    asked.push(quick.into(...read))
+    return asked.at(-1)
+  }
+  const { reader, write } = readerIn(temporaryFolder(), 4, { quickReads: { into } })
+  const results = [500, 300_000].map((bytes) => [keyOf(bytes), resultFor(keyOf(bytes), bytes)] as const)
+  for (const [key, result] of results) write(key, result)
+  for (const [key, result] of results) expect(await bodyIn(reader, key)).toEqual(result)
+  expect(asked).toEqual([])
+  for (const [key, result] of results) expect(await bodyIn(reader, key)).toEqual(result)
+  expect(asked).toEqual([500, undefined])
 })
 
 test.runIf(canCount)('no more files stay open than allowed, and none after close', async () => {

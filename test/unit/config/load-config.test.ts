@@ -221,6 +221,8 @@ describe('faults', () => {
     const postgres = { url, connections: 4, statementTimeoutMs: 2500 }
     expect(loaded).toMatchObject({ ok: true, config: { database: { postgres } } })
     expect(loaded.ok && loaded.notices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    const documented = { url, connections: 10, statementTimeoutMs: 15_000 }
+    expect(configOf({ DATABASE_URL: url }).database).toEqual({ postgres: documented })
     expect(printConfig(configOf({ DATABASE_URL: url }), 'json')).toContain(
       '"postgresql://app@db.example:5433/pictures"',
     )

@@ -2,9 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import { Kysely } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { migrationsFor } from '../../../src/db/migrations/migrations.ts'
+import { openDatabase } from '../../../src/db/open-database.ts'
 import { openStores } from '../../../src/db/open-stores.ts'
-import { finishNew, owner, uploadReady } from '../../helpers/store-records.ts'
+import { createSqliteDialect, sqliteTables } from '../../../src/db/sqlite-dialect.ts'
+import { owner } from '../../helpers/store-records.ts'
 import { describeStores } from '../../contract/stores.contract.ts'
 
 const statements = new Map<string, readonly unknown[]>()
@@ -58,20 +63,30 @@ test('what was stored is there after opening again, and opening at once by two m
 
 test('a database from before images were counted has them counted by the migration, owner by owner', async () => {
   const file = freshFile()
-  const before = await openStores({ file })
-  for (const name of ['user-1', 'user-2']) await uploadReady(before, { owner: name })
-  const gone = await uploadReady(before)
-  await finishNew(before, { state: 'quarantined' })
-  await before.images.remove(gone.image.id, [])
-  await before.close()
+  await migrateTo(file, '0002-part-size')
   const db = new Database(file)
-  // As it was then: without what the later migrations made.
-  db.exec('alter table usages drop column images; drop table disabled_webhooks')
-  db.exec("delete from kysely_migration where name >= '0003'")
+  const addImage = db.prepare(
+    `insert into images (id, project, owner, state, visibility, filename, metadata, last_version, epoch, created_at_ms, updated_at_ms)
+     values (?, 'shop', ?, ?, 'private', 'a.jpg', '{}', 1, 0, 1, 1)`,
+  )
+  const images = { 'user-1': ['ready', 'quarantined', 'deleted', 'rejected'], 'user-2': ['ready'], 'user-3': [] }
+  for (const [name, states] of Object.entries(images)) {
+    db.prepare("insert into usages values ('shop', ?, 0, 0, 0, 0)").run(name)
+    for (const [at, state] of states.entries()) addImage.run(`${name}-${at}`, name, state)
+  }
   db.close()
   const after = await openStores({ file })
   onTestFinished(() => after.close())
   expect(await after.uploads.recount(false)).toEqual([])
-  expect(await after.uploads.usage({ ...owner, owner: 'user-1' })).toMatchObject({ images: 2, objects: 1 })
-  expect(await after.uploads.usage({ ...owner, owner: 'user-2' })).toMatchObject({ images: 1, objects: 1 })
+  const counted = Object.keys(images).map(async (name) => (await after.uploads.usage({ ...owner, owner: name })).images)
+  expect(await Promise.all(counted)).toEqual([2, 1, 0])
 })
+
+/** A file as the release with that migration left it. */
+async function migrateTo(file: string, name: string): Promise<void> {
+  const db = new Kysely<unknown>({ dialect: createSqliteDialect(openDatabase(file), () => undefined) })
+  const getMigrations = () => Promise.resolve<Record<string, Migration>>({ ...migrationsFor(sqliteTables) })
+  const { error } = await new Migrator({ db, provider: { getMigrations } }).migrateTo(name)
+  await db.destroy()
+  expect(error).toBeUndefined()
+}

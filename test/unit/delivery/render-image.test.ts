@@ -32,7 +32,7 @@ test('after a disk has kept a renderer waiting, the front reads the originals of
       },
     },
     originalBudget: createOriginalBudget(1000),
-    slowSources: createSlowSources(() => 0),
+    slowSources: createSlowSources({ nowMs: () => 0, onSlow: () => undefined }),
     sourceTimeoutMs: 1000,
     onRendered: () => undefined,
     onRenderFailed: () => undefined,
