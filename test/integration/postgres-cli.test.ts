@@ -106,4 +106,16 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     expect(stderr).toMatch(wrong[0][1])
     expect(stderr).not.toContain('hidden')
   })
+
+  test('a URL without the password that the server wants is told at once, and the process ends', async () => {
+    const url = postgres.url('postgres').replace(/:[^/:]*@/, '@')
+    const startedAtMs = performance.now()
+    for (const args of [['migrate'], ['keys', 'list'], ['serve']]) {
+      const { code, stderr } = await run(args, { DATABASE_URL: url, PORT: '0' })
+      expect(stderr).toMatch(/DATABASE_URL has no password, and the server wants one \(postgres:\/\/halftone@127/)
+      expect(code).toBe(1)
+    }
+    // The server itself hangs up after a minute.
+    expect(performance.now() - startedAtMs).toBeLessThan(45_000)
+  }, 60_000)
 })
