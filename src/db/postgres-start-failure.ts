@@ -13,7 +13,7 @@ const escapes = '@, / and % in a password are written %40, %2F and %25'
 
 /** By SQLSTATE: what is wrong, and what to do. */
 const mends: Readonly<Record<string, (place: Place) => string>> = {
-  '28P01': ({ user }) => `the password of user ${user} is wrong. Correct it (${escapes})`,
+  '28P01': ({ user }) => `the user ${user} or its password is wrong. Correct the URL (${escapes})`,
   '28000': ({ user }) => `user ${user} is not let in. Make the user (createuser), or allow this server in pg_hba.conf`,
   '3D000': ({ database }) => `there is no database ${database}. Make it (createdb ${database}), or correct the name`,
   '42501': ({ user, database }) =>

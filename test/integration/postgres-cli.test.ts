@@ -84,7 +84,7 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     await postgres.sql(name, "create role guest login password 'guest'; create role nobody nologin password 'nobody'")
     const guest = { user: 'guest', password: 'guest' }
     const wrong = [
-      [postgres.url(name, { password: 'hidden' }), /DATABASE_URL .*the password of user halftone is wrong/],
+      [postgres.url(name, { password: 'hidden' }), /DATABASE_URL .*the user halftone or its password is wrong/],
       [postgres.url(name, { user: 'nobody', password: 'nobody' }), /user nobody is not let in/],
       [postgres.url('absent'), /there is no database absent\. Make it \(createdb absent\)/],
       [postgres.url(name, guest), /user guest may not make tables\. Let it: .*GRANT CREATE ON SCHEMA public TO guest/],
