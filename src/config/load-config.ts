@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { assembleAuth } from './assemble-auth.ts'
-import { assembleDatabase, databaseNotices } from './assemble-database.ts'
+import { assembleDatabase, databaseFaults, databaseNotices } from './assemble-database.ts'
 import { assembleSources } from './assemble-sources.ts'
 import type { Places } from './assemble-sources.ts'
 import { assembleUploads } from './assemble-uploads.ts'
@@ -32,7 +32,7 @@ export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const apiFaults = [...authFaults, ...uploadFaults, ...banListFaults(uploads)].filter(
     (fault) => !isToldAlready(fault, faults),
   )
-  const ownFaults = [...faults, ...sourceFaults, ...presetFaults, ...apiFaults]
+  const ownFaults = [...faults, ...databaseFaults(values), ...sourceFaults, ...presetFaults, ...apiFaults]
   const allFaults = [...ownFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
   const config = assembleConfig(whole(values), places, { sources, presets, auth, uploads })

@@ -235,6 +235,28 @@ describe('faults', () => {
     }
   })
 
+  test.each([
+    ['sslmod=verify-full', 'got sslmod. Did you mean sslmode?'],
+    ['sslmode=verify_full', 'got verify_full. Did you mean verify-full?'],
+    ['sslmode=', 'expected sslmode to be one of disable, prefer, require'],
+    ['ssl=false', 'expected ssl to be one of true, 1, 0, no-verify, got false.'],
+    ['sslrootcert=', 'expected a value of sslrootcert, got none'],
+    ['channel_binding=require', 'got channel_binding. Remove it.'],
+    ['application_name=a&constructor=1', 'got constructor. Remove it.'],
+  ])('a parameter of DATABASE_URL that the driver would pass over is refused: %s', (parameters, said) => {
+    expect(faultsOf({ DATABASE_URL: `postgres://u:p@db/p?${parameters}` }).DATABASE_URL).toContain(said)
+  })
+
+  test('parameters of DATABASE_URL that the driver reads are accepted, and what may be of a password is not told', () => {
+    const tls = 'sslmode=verify-full&sslrootcert=/etc/ca.crt&sslcert=/etc/c.crt&sslkey=/etc/c.key'
+    expect(faultsOf({ DATABASE_URL: `postgres://u:p@db/p?${tls}&application_name=a%20b&options=-c%20x%3Dy` })).toEqual(
+      {},
+    )
+    const { DATABASE_URL = '' } = faultsOf({ DATABASE_URL: 'postgres://u:1/a?s3cret@db/p' })
+    expect(DATABASE_URL).toContain('not shown')
+    expect(DATABASE_URL).not.toContain('s3cret')
+  })
+
   test('settings shared with other programs are only noticed when nothing reads them', () => {
     const loaded = load({ REDIS_URL: 'redis://:hunter2@host', AWS_PROFILE: 'x' })
     expect(loaded.ok && loaded.notices).toEqual(['REDIS_URL is set, but nothing reads it in this version'])
