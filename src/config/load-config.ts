@@ -10,7 +10,7 @@ import type { AuthConfig, Config, RenderConfig, ServerConfig, SourceConfig, Uplo
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
-import { readSettings } from './read-settings.ts'
+import { nearMisses, readSettings } from './read-settings.ts'
 import type { Environment } from './read-settings.ts'
 import { laterSharedSettings } from './settings.ts'
 import type { SettingValues } from './settings.ts'
@@ -218,6 +218,7 @@ function noticesOf(env: Environment, config: Config): string[] {
     ),
     ...regionNotices(env, config),
     ...databaseNotices(config),
+    ...nearMisses(env),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>

@@ -262,6 +262,24 @@ describe('faults', () => {
     expect(loaded.ok && loaded.notices).toEqual(['REDIS_URL is set, but nothing reads it in this version'])
   })
 
+  test.each([
+    ['DATABASE_URI', 'DATABASE_URL'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['DATABASE_URL_FIEL', 'DATABASE_URL_FILE'],
+    ['S3_ENDPIONT', 'S3_ENDPOINT'],
+    ['S3_REGOIN', 'S3_REGION'],
+  ])('%s may be of another program, and is only noticed: %s was meant', (name, meant) => {
+    const loaded = load({ [name]: 'hunter2' })
+    expect(loaded.ok && loaded.notices).toEqual([`${name} is not a setting. Did you mean ${meant}?`])
+  })
+
+  test('names of other programs, and near ones of settings that are there, are no notice', () => {
+    const others = { DATABASE_USER: 'x', DATABASE_NAME: 'x', DATABASE_HOST: 'x', S3_BUCKET: 'x', S3_KEY: 'x' }
+    const both = { S3_REGION: 'eu-west-1', S3_REGIONS: 'x' }
+    const loaded = load({ ...others, ...both, DATABASE_URI: '' })
+    expect(loaded.ok && loaded.notices).toEqual([])
+  })
+
   test('what must be signed needs a key', () => {
     expect(faultsOf({ HALFTONE_VISIBILITY: 'private' }).HALFTONE_SIGNING_KEYS).toContain('default')
     expect(faultsOf({ HALFTONE_VISIBILITY: 'private', HALFTONE_IMGIX_TOKENS: 'token' })).toEqual({})
