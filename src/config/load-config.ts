@@ -17,8 +17,13 @@ import type { SettingValues } from './settings.ts'
 import { presetsFileSchema } from './source-schema.ts'
 
 export type LoadedConfig =
-  /** `notices` are worth a log line, but nothing is wrong. */
-  | { readonly ok: true; readonly config: Config; readonly notices: readonly string[] }
+  /** Notices are worth a log line, but nothing is wrong; `servingNotices` are of no use to a command that looks and ends. */
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly notices: readonly string[]
+      readonly servingNotices: readonly string[]
+    }
   /** All faults at once. */
   | { readonly ok: false; readonly faults: readonly ConfigFault[] }
 
@@ -36,7 +41,8 @@ export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const allFaults = [...ownFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
   const config = assembleConfig(whole(values), places, { sources, presets, auth, uploads })
-  return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config) }
+  const servingNotices = databaseNotices(config)
+  return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config), servingNotices }
 }
 
 /** A setting that could not be read makes no second fault for not being there. */
@@ -217,7 +223,6 @@ function noticesOf(env: Environment, config: Config): string[] {
       (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
     ),
     ...regionNotices(env, config),
-    ...databaseNotices(config),
     ...nearMisses(env),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(

@@ -91,11 +91,12 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     const url = postgres.url('halftone')
     const file = join(folder, 'database-url')
     writeFileSync(file, `${url}\n`)
-    const { stdout } = await run(['serve', '--print-config'], {
+    const { stdout, stderr } = await run(['serve', '--print-config'], {
       ...{ DATABASE_URL_FILE: file, HALFTONE_DATABASE_CONNECTIONS: '7' },
     })
     expect(stdout).toContain(`database.postgres.url = "postgres://halftone@127.0.0.1:${postgres.port}/halftone"`)
     expect(stdout).toContain('database.postgres.connections = 7')
+    expect(stderr).toContain('HALFTONE_UPLOADS=disk keeps the bytes on this machine')
     expect(stdout).not.toContain('p%40ss')
   })
 
@@ -159,6 +160,7 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
       const { code, stderr } = await run(args, { DATABASE_URL: url, PORT: '0' })
       expect(stderr).toMatch(/DATABASE_URL has no password, and the server wants one \(postgres:\/\/halftone@127/)
       expect(code).toBe(1)
+      expect(stderr.includes('HALFTONE_UPLOADS=disk')).toBe(args[0] === 'serve')
     }
     // The server itself hangs up after a minute.
     expect(performance.now() - startedAtMs).toBeLessThan(45_000)

@@ -220,7 +220,8 @@ describe('faults', () => {
     const loaded = load({ DATABASE_URL: url, HALFTONE_DATABASE_CONNECTIONS: '4', HALFTONE_DATABASE_SECONDS: '2.5' })
     const postgres = { url, connections: 4, statementTimeoutMs: 2500 }
     expect(loaded).toMatchObject({ ok: true, config: { database: { postgres } } })
-    expect(loaded.ok && loaded.notices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    expect(loaded.ok && loaded.servingNotices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    expect(loaded.ok && loaded.notices).toEqual([])
     expect(printConfig(configOf({ DATABASE_URL: url }), 'json')).toContain(
       '"postgresql://app@db.example:5433/pictures"',
     )
