@@ -8,12 +8,13 @@ import { packageDirectory } from './package-facts.ts'
 export class ConfigFaults extends Error {}
 
 /** The validated configuration of this process. Throws ConfigFaults with all faults at once; notices go to stderr. */
-export function readConfig(): Config {
+export function readConfig({ isServing = false } = {}): Config {
   const loaded = loadConfig(processEnvironment(), { cwd: process.cwd(), packageDir: packageDirectory })
   if (!loaded.ok) throw new ConfigFaults(formatFaults(loaded.faults))
   const faults = paramFaults(loaded.config)
   if (faults.length > 0) throw new ConfigFaults(formatFaults(faults))
-  for (const notice of loaded.notices) process.stderr.write(`notice: ${notice}\n`)
+  const notices = [...loaded.notices, ...(isServing ? loaded.servingNotices : [])]
+  for (const notice of notices) process.stderr.write(`notice: ${notice}\n`)
   return loaded.config
 }
 

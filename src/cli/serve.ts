@@ -26,7 +26,7 @@ export function addServeCommand(program: Command): void {
       '\nSettings come from the environment: docs/configuration.md. Stop with Ctrl-C or SIGTERM: running answers are finished first.',
     )
     .action(async (options: { printConfig?: boolean; json?: boolean; drawSamples?: boolean }) => {
-      const config = readConfig()
+      const config = readConfig({ isServing: true })
       if (options.printConfig)
         return void process.stdout.write(`${printConfig(config, options.json ? 'json' : 'text')}\n`)
       if (options.drawSamples) drawMissingSamples(config)

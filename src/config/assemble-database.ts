@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { Config, DatabaseConfig } from './config.ts'
+import type { ConfigFault } from './config-fault.ts'
+import { postgresParameterFaults } from './postgres-parameters.ts'
 import type { SettingValues } from './settings.ts'
 
 type DatabaseValues = Pick<SettingValues, 'databaseUrl'> & {
@@ -11,6 +13,12 @@ export function assembleDatabase(values: DatabaseValues, dataDir: string): Datab
   const { databaseUrl: url, databaseConnections, databaseSeconds } = values
   if (url === undefined) return { file: join(dataDir, 'halftone.sqlite') }
   return { postgres: { url, connections: databaseConnections, statementTimeoutMs: Math.round(databaseSeconds * 1000) } }
+}
+
+/** What the driver would silently ignore. */
+export function databaseFaults({ databaseUrl: url }: SettingValues): ConfigFault[] {
+  if (url === undefined) return []
+  return postgresParameterFaults(url).map((message) => ({ name: 'DATABASE_URL', message }))
 }
 
 /** A shared database that knows of bytes on one machine serves them there only. */

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { assembleAuth } from './assemble-auth.ts'
-import { assembleDatabase, databaseNotices } from './assemble-database.ts'
+import { assembleDatabase, databaseFaults, databaseNotices } from './assemble-database.ts'
 import { assembleSources } from './assemble-sources.ts'
 import type { Places } from './assemble-sources.ts'
 import { assembleUploads } from './assemble-uploads.ts'
@@ -10,15 +10,20 @@ import type { AuthConfig, Config, RenderConfig, ServerConfig, SourceConfig, Uplo
 import type { ConfigFault } from './config-fault.ts'
 import { received } from './config-fault.ts'
 import { readJsonFile } from './read-json-file.ts'
-import { readSettings } from './read-settings.ts'
+import { nearMisses, readSettings } from './read-settings.ts'
 import type { Environment } from './read-settings.ts'
 import { laterSharedSettings } from './settings.ts'
 import type { SettingValues } from './settings.ts'
 import { presetsFileSchema } from './source-schema.ts'
 
 export type LoadedConfig =
-  /** `notices` are worth a log line, but nothing is wrong. */
-  | { readonly ok: true; readonly config: Config; readonly notices: readonly string[] }
+  /** Notices are worth a log line, but nothing is wrong; `servingNotices` are of no use to a command that looks and ends. */
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly notices: readonly string[]
+      readonly servingNotices: readonly string[]
+    }
   /** All faults at once. */
   | { readonly ok: false; readonly faults: readonly ConfigFault[] }
 
@@ -32,11 +37,12 @@ export function loadConfig(env: Environment, places: Places): LoadedConfig {
   const apiFaults = [...authFaults, ...uploadFaults, ...banListFaults(uploads)].filter(
     (fault) => !isToldAlready(fault, faults),
   )
-  const ownFaults = [...faults, ...sourceFaults, ...presetFaults, ...apiFaults]
+  const ownFaults = [...faults, ...databaseFaults(values), ...sourceFaults, ...presetFaults, ...apiFaults]
   const allFaults = [...ownFaults, ...contradictions(values, sources, faults)]
   if (allFaults.length > 0) return { ok: false, faults: allFaults }
   const config = assembleConfig(whole(values), places, { sources, presets, auth, uploads })
-  return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config) }
+  const servingNotices = databaseNotices(config)
+  return { ok: true, config: deepFreeze(config), notices: noticesOf(env, config), servingNotices }
 }
 
 /** A setting that could not be read makes no second fault for not being there. */
@@ -217,7 +223,7 @@ function noticesOf(env: Environment, config: Config): string[] {
       (source) => `HALFTONE_DATA_DIR lies inside the folder of source ${source.name}; a folder outside is safer`,
     ),
     ...regionNotices(env, config),
-    ...databaseNotices(config),
+    ...nearMisses(env),
     ...unused.map((name) => `${name} is set, but nothing reads it in this version`),
     ...weak.map(
       (key) =>

@@ -1,10 +1,10 @@
-/** The name that a misspelt one most likely meant, if any is near enough. */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
+/** The name that a misspelt one most likely meant, if any is near enough: within `maxEdits`, or a quarter of its length. */
+export function nearestName(name: string, known: readonly string[], maxEdits?: number): string | undefined {
   const ranked = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance)
   const [best] = ranked
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(best.candidate.length / 4))
+  return best !== undefined && best.distance <= (maxEdits ?? Math.max(2, Math.floor(best.candidate.length / 4)))
     ? best.candidate
     : undefined
 }

@@ -1,6 +1,6 @@
 import type { ValueParser } from './value-parsers.ts'
 
-/** The URL of a PostgreSQL database; what stands behind `?` is for the driver. */
+/** The URL of a PostgreSQL database; what stands behind `?` is looked at by `postgresParameterFaults`. */
 export function postgresUrl(): ValueParser<string> {
   return {
     expected: 'postgres://user:password@host:port/database (@, / and % in the password as %40, %2F and %25)',

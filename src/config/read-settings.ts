@@ -80,6 +80,23 @@ function explainUnknown(name: string): string {
   return nearest === undefined ? 'is not a setting. Remove it.' : `is not a setting. Did you mean ${nearest}?`
 }
 
+/** DATABASE_USER and S3_BUCKET are of other programs; more edits would take them for ours. */
+const maxEditsOfShared = 2
+
+const sharedNames = plainNames.filter((name) => /^(DATABASE|S3)_/.test(name))
+
+/** Names without our prefix may be of another program, so what looks like a misspelt setting is told, and not refused. */
+export function nearMisses(env: Environment): string[] {
+  const isSet = (name: string) => env[name] !== undefined && env[name] !== ''
+  return Object.keys(env).flatMap((name) => {
+    if (!/^(D[A-Z]{5,9}|S3)_/.test(name) || knownNames.includes(name) || !isSet(name)) return []
+    const meant = nearestName(name, sharedNames, maxEditsOfShared)
+    return meant === undefined || isSet(meant) || isSet(`${meant}_FILE`)
+      ? []
+      : [`${name} is not a setting. Did you mean ${meant}?`]
+  })
+}
+
 function mendOf(entry: Setting<unknown>): string {
   const fallback = entry.default ?? entry.defaultText ?? 'none'
   return `Correct it, or remove it for the default (${fallback.length > 60 ? 'a list' : fallback}).`

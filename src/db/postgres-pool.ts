@@ -1,5 +1,6 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import {
+  Client,
   Pool,
   types as pgTypes,
   type ClientConfig,
@@ -45,12 +46,25 @@ export function clientOptions(url: string): ClientConfig {
 }
 
 /**
+ * A client whose socket is closed with the connection's first fault: the driver leaves it open where it gives up halfway through signing
+ * in, and the process does not end before the server loses patience (60 s).
+ */
+function createPooledClient(options: ClientConfig): Client {
+  const client = new Client(options)
+  const { connection } = client
+  connection.on('error', () => void connection.stream.destroy())
+  return client
+}
+
+/**
  * The pool as Kysely's dialect wants it, with what the stores need beside: every wait has an end, a connection that did not keep its
  * time is thrown away, what the driver throws is told as `toStoreFailure` says, and every write is noticed.
  */
 export function createPostgresPool(config: PostgresConfig, events: PoolEvents): PostgresPool {
   const { url, connections: max, statementTimeoutMs } = config
-  const pool = new Pool({ ...clientOptions(url), max, idleTimeoutMillis: idleTimeoutMs })
+  // The pool says `new`, and takes what a function returns.
+  const client = createPooledClient as unknown as new () => Client
+  const pool = new Pool({ ...clientOptions(url), max, idleTimeoutMillis: idleTimeoutMs, Client: client })
   const settled = new WeakSet<PoolClient>()
   // Without a listener a connection that breaks would end the process, whether it is used at the moment or not.
   pool.on('error', events.onLost)

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrateStores } from '../../src/db/open-stores.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
@@ -32,6 +34,24 @@ function run(args: readonly string[], settings: Record<string, string>): Promise
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
     })
   })
+}
+
+/** Turns to TLS as PostgreSQL does, with a certificate of its own for another host. */
+async function startTlsFront() {
+  const [key, certificate] = [join(folder, 'front.key'), join(folder, 'front.crt')]
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const names = ['-subj', '/CN=db.example.com', '-addext', 'subjectAltName=DNS:db.example.com']
+  execFileSync('openssl', ['req', '-x509', ...kind, ...names, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+  const pair = { key: readFileSync(key), cert: readFileSync(certificate) }
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      socket.write('S')
+      new TLSSocket(socket, { isServer: true, ...pair }).on('error', () => undefined)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { certificate, port: (server.address() as AddressInfo).port, close: () => void server.close() }
 }
 
 describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
@@ -71,11 +91,12 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     const url = postgres.url('halftone')
     const file = join(folder, 'database-url')
     writeFileSync(file, `${url}\n`)
-    const { stdout } = await run(['serve', '--print-config'], {
+    const { stdout, stderr } = await run(['serve', '--print-config'], {
       ...{ DATABASE_URL_FILE: file, HALFTONE_DATABASE_CONNECTIONS: '7' },
     })
     expect(stdout).toContain(`database.postgres.url = "postgres://halftone@127.0.0.1:${postgres.port}/halftone"`)
     expect(stdout).toContain('database.postgres.connections = 7')
+    expect(stderr).toContain('HALFTONE_UPLOADS=disk keeps the bytes on this machine')
     expect(stdout).not.toContain('p%40ss')
   })
 
@@ -84,7 +105,7 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     await postgres.sql(name, "create role guest login password 'guest'; create role nobody nologin password 'nobody'")
     const guest = { user: 'guest', password: 'guest' }
     const wrong = [
-      [postgres.url(name, { password: 'hidden' }), /DATABASE_URL .*the password of user halftone is wrong/],
+      [postgres.url(name, { password: 'hidden' }), /DATABASE_URL .*the user halftone or its password is wrong/],
       [postgres.url(name, { user: 'nobody', password: 'nobody' }), /user nobody is not let in/],
       [postgres.url('absent'), /there is no database absent\. Make it \(createdb absent\)/],
       [postgres.url(name, guest), /user guest may not make tables\. Let it: .*GRANT CREATE ON SCHEMA public TO guest/],
@@ -106,4 +127,42 @@ describe.skipIf(!hasPostgres)('commands on PostgreSQL', () => {
     expect(stderr).toMatch(wrong[0][1])
     expect(stderr).not.toContain('hidden')
   })
+
+  test('what is wrong with TLS is told with the parameter that mends it', async () => {
+    const url = postgres.url('postgres')
+    const failureOf = (parameters: string, base = url) =>
+      migrateStores({
+        postgres: { url: `${base}?${parameters}`, connections: 2, statementTimeoutMs: 5000 },
+      }).catch(String)
+    expect(await failureOf('sslmode=verify-full')).toMatch(/the server has no TLS\. .*sslmode=disable/)
+    const absent = join(folder, 'absent.crt')
+    expect(await failureOf(`sslmode=verify-full&sslrootcert=${absent}`)).toMatch(
+      /the file of sslrootcert cannot be read \(ENOENT.*absent\.crt.*Correct the path/,
+    )
+    expect(await failureOf(`sslmode=verify-full&sslrootcert=${folder}`)).toMatch(/the file of sslrootcert .*EISDIR/)
+    expect(await failureOf('uselibpqcompat=true&sslmode=verify-ca')).toMatch(/wants to know its CA.*sslrootcert=/)
+
+    const own = await startTlsFront()
+    const front = url.replace(/:\d+\//, `:${own.port}/`)
+    expect(await failureOf('sslmode=verify-full', front)).toMatch(
+      /the certificate of the server is not trusted \(self-signed certificate\)\. .*sslrootcert=/,
+    )
+    expect(await failureOf(`sslmode=verify-full&sslrootcert=${own.certificate}`, front)).toMatch(
+      /not trusted \(.*does not match.*\)\. Write the host of the URL as the certificate names it/,
+    )
+    own.close()
+  })
+
+  test('a URL without the password that the server wants is told at once, and the process ends', async () => {
+    const url = postgres.url('postgres').replace(/:[^/:]*@/, '@')
+    const startedAtMs = performance.now()
+    for (const args of [['migrate'], ['keys', 'list'], ['serve']]) {
+      const { code, stderr } = await run(args, { DATABASE_URL: url, PORT: '0' })
+      expect(stderr).toMatch(/DATABASE_URL has no password, and the server wants one \(postgres:\/\/halftone@127/)
+      expect(code).toBe(1)
+      expect(stderr.includes('HALFTONE_UPLOADS=disk')).toBe(args[0] === 'serve')
+    }
+    // The server itself hangs up after a minute.
+    expect(performance.now() - startedAtMs).toBeLessThan(45_000)
+  }, 60_000)
 })

@@ -220,7 +220,8 @@ describe('faults', () => {
     const loaded = load({ DATABASE_URL: url, HALFTONE_DATABASE_CONNECTIONS: '4', HALFTONE_DATABASE_SECONDS: '2.5' })
     const postgres = { url, connections: 4, statementTimeoutMs: 2500 }
     expect(loaded).toMatchObject({ ok: true, config: { database: { postgres } } })
-    expect(loaded.ok && loaded.notices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    expect(loaded.ok && loaded.servingNotices).toEqual([expect.stringContaining('HALFTONE_UPLOADS=disk')])
+    expect(loaded.ok && loaded.notices).toEqual([])
     const documented = { url, connections: 10, statementTimeoutMs: 15_000 }
     expect(configOf({ DATABASE_URL: url }).database).toEqual({ postgres: documented })
     expect(printConfig(configOf({ DATABASE_URL: url }), 'json')).toContain(
@@ -237,9 +238,49 @@ describe('faults', () => {
     }
   })
 
+  test.each([
+    ['sslmod=verify-full', 'got sslmod. Did you mean sslmode?'],
+    ['sslmode=verify_full', 'got verify_full. Did you mean verify-full?'],
+    ['sslmode=', 'expected sslmode to be one of disable, prefer, require'],
+    ['ssl=false', 'expected ssl to be one of true, 1, 0, no-verify, got false.'],
+    ['sslrootcert=', 'expected a value of sslrootcert, got none'],
+    ['channel_binding=require', 'got channel_binding. Remove it.'],
+    ['application_name=a&constructor=1', 'got constructor. Remove it.'],
+  ])('a parameter of DATABASE_URL that the driver would pass over is refused: %s', (parameters, said) => {
+    expect(faultsOf({ DATABASE_URL: `postgres://u:p@db/p?${parameters}` }).DATABASE_URL).toContain(said)
+  })
+
+  test('parameters of DATABASE_URL that the driver reads are accepted, and what may be of a password is not told', () => {
+    const tls = 'sslmode=verify-full&sslrootcert=/etc/ca.crt&sslcert=/etc/c.crt&sslkey=/etc/c.key'
+    expect(faultsOf({ DATABASE_URL: `postgres://u:p@db/p?${tls}&application_name=a%20b&options=-c%20x%3Dy` })).toEqual(
+      {},
+    )
+    const { DATABASE_URL = '' } = faultsOf({ DATABASE_URL: 'postgres://u:1/a?s3cret@db/p' })
+    expect(DATABASE_URL).toContain('not shown')
+    expect(DATABASE_URL).not.toContain('s3cret')
+  })
+
   test('settings shared with other programs are only noticed when nothing reads them', () => {
     const loaded = load({ REDIS_URL: 'redis://:hunter2@host', AWS_PROFILE: 'x' })
     expect(loaded.ok && loaded.notices).toEqual(['REDIS_URL is set, but nothing reads it in this version'])
+  })
+
+  test.each([
+    ['DATABASE_URI', 'DATABASE_URL'],
+    ['DATABSE_URL', 'DATABASE_URL'],
+    ['DATABASE_URL_FIEL', 'DATABASE_URL_FILE'],
+    ['S3_ENDPIONT', 'S3_ENDPOINT'],
+    ['S3_REGOIN', 'S3_REGION'],
+  ])('%s may be of another program, and is only noticed: %s was meant', (name, meant) => {
+    const loaded = load({ [name]: 'hunter2' })
+    expect(loaded.ok && loaded.notices).toEqual([`${name} is not a setting. Did you mean ${meant}?`])
+  })
+
+  test('names of other programs, and near ones of settings that are there, are no notice', () => {
+    const others = { DATABASE_USER: 'x', DATABASE_NAME: 'x', DATABASE_HOST: 'x', S3_BUCKET: 'x', S3_KEY: 'x' }
+    const both = { S3_REGION: 'eu-west-1', S3_REGIONS: 'x' }
+    const loaded = load({ ...others, ...both, DATABASE_URI: '' })
+    expect(loaded.ok && loaded.notices).toEqual([])
   })
 
   test('what must be signed needs a key', () => {
