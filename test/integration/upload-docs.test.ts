@@ -42,24 +42,36 @@ async function runCommands(commands: string): Promise<string[]> {
 const hasCurl = (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, 'curl')))
 if (!hasCurl) console.log('skipped: curl is not installed, so the commands of docs/upload-api.md were not run')
 
-test.skipIf(!hasCurl)('the commands of docs/upload-api.md do what they say', async () => {
-  const printed = await runCommands(blocksOf(document).join('\n'))
-  expect(printed).toContain('ready')
-  expect(printed).toContain('event: ready')
-  expect(printed).toContain('post 7')
-  expect(printed).toContain('403')
-  const widthOf = async (name: string) => (await sharp(join(folder, name)).metadata()).width
-  expect([await widthOf('small.jpg'), await widthOf('any.jpg')]).toEqual([320, 200])
-  expect([await widthOf('one.jpg'), await widthOf('shared.jpg')]).toEqual([200, 800])
-})
+test.skipIf(!hasCurl)(
+  'the commands of docs/upload-api.md do what they say',
+  async () => {
+    const printed = await runCommands(blocksOf(document).join('\n'))
+    expect(printed.filter((line) => line === 'ready')).toHaveLength(2)
+    expect(printed).toContain('event: ready')
+    expect(printed).toContain('post 7')
+    expect(printed).toContain('403')
+    const widthOf = async (name: string) => (await sharp(join(folder, name)).metadata()).width
+    expect([await widthOf('small.jpg'), await widthOf('any.jpg')]).toEqual([320, 200])
+    expect([await widthOf('one.jpg'), await widthOf('shared.jpg')]).toEqual([200, 800])
+    // A page is read more than once.
+    expect(await runCommands(blocksOf(document).join('\n'))).toContain('ready')
+  },
+  90_000,
+)
 
-test.skipIf(!hasCurl)('the three lines of the README upload a picture and show it', async () => {
-  const section = textOf('README.md').split('## Upload your first picture')[1]?.split('\n## ')[0] ?? ''
-  const [block = ''] = blocksOf(section)
-  expect(block.match(/^curl/gm)).toHaveLength(3)
-  await runCommands(block.replaceAll('http://localhost:8080', server.origin).replace(/^KEY=.*$/m, ''))
-  expect((await sharp(join(folder, 'small.avif')).metadata()).format).toBe('heif')
-})
+test.skipIf(!hasCurl)(
+  'the three lines of the README upload a picture and show it, also one of many megapixels',
+  async () => {
+    const section = textOf('README.md').split('## Upload your first picture')[1]?.split('\n## ')[0] ?? ''
+    const [block = ''] = blocksOf(section)
+    expect(block.match(/^curl/gm)).toHaveLength(3)
+    const photo = readFileSync(join(folder, 'photo.jpg'))
+    writeFileSync(join(folder, 'photo.jpg'), await drawGradientJpeg(2400, 1600))
+    await runCommands(block.replaceAll('http://localhost:8080', server.origin).replace(/^KEY=.*$/m, ''))
+    writeFileSync(join(folder, 'photo.jpg'), photo)
+    expect(await sharp(join(folder, 'small.avif')).metadata()).toMatchObject({ format: 'heif', width: 256 })
+  },
+)
 
 test('every route has its place in docs/upload-api.md', () => {
   const files = readdirSync(join(projectRoot, 'src/http')).filter((file) => file.endsWith('-routes.ts'))
