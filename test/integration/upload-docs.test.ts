@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { scopes } from '../../src/auth/authenticator.ts'
 import { errorTable } from '../../src/errors.ts'
 import { readBanList } from '../../src/moderation/ban-list.ts'
+import { messageTypes } from '../../src/uploads/message-types.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { projectRoot } from '../helpers/start-halftone.ts'
 import { startUploads, type UploadServer } from '../helpers/upload-api.ts'
@@ -104,6 +105,12 @@ test('codes and scopes of docs/upload-api.md are those of the program', () => {
     expect([code, statuses.includes(String(row?.[1].status))]).toEqual([code, true])
   }
   for (const scope of scopes) expect(document).toContain(`| \`${scope}\` |`)
+})
+
+test('the types of messages in docs/upload-api.md are those of the program', () => {
+  const told = document.split('## Webhooks')[1]?.split('\n## ')[0] ?? ''
+  const named = [...told.matchAll(/`((?:upload|image)\.\w+)`/g)].map((match) => match[1])
+  expect(new Set(named)).toEqual(new Set(messageTypes))
 })
 
 test('the ban list of docs/upload-api.md is one', () => {
