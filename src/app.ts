@@ -33,7 +33,7 @@ export type App = {
   listen(): Promise<string>
   /** Stops accepting, drains what runs, then closes the parts from the outside in. Safe to call twice. */
   close(): Promise<void>
-  /** The key that was made because there was none: told here and never again. */
+  /** The key that `listen` made because there was none: told here and never again. */
   readonly firstKey: string | undefined
 }
 
@@ -78,6 +78,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     resolveHost: options.resolveHost ?? createHostResolver(),
   }
   let origin = ''
+  let firstKey: string | undefined
   const shutdown = new AbortController()
   const writing =
     config.uploads &&
@@ -199,9 +200,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       try {
         if (metricsPort !== undefined) await listen(metricsServer, { host, port: metricsPort })
         const { port } = await listen(server, config.server)
+        origin = originOf(host, port)
+        // Not before: a start that fails would keep a key whose secret nobody was told.
+        firstKey = await writing?.ensureFirstKey()
         logger.info('listening', { host, port })
         logger.flush()
-        origin = originOf(host, port)
         writing?.start()
         return origin
       } catch (error) {
@@ -211,7 +214,9 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       }
     },
     close: () => (closing ??= closeAll()),
-    firstKey: writing?.firstKey,
+    get firstKey() {
+      return firstKey
+    },
   }
 }
 

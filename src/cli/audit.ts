@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { openStores } from '../db/open-stores.ts'
-import { AppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import type { RendererPool } from '../transform/executor/renderer-pool.ts'
 import { createRendererPool } from '../transform/executor/renderer-pool.ts'
 import { parseParams } from '../transform/params/parse-params.ts'
@@ -24,10 +24,23 @@ export function addAuditCommand(program: Command): void {
     .description('look for GPS, serial numbers, names and thumbnails in uploaded pictures, as stored and as served')
     .option('--sample <number>', 'how many of them, evenly chosen', parseSample, usualSample)
     .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nSafe beside a running server; changes nothing.' +
+        '\nExits with 0 when all of the sample was read and nothing was found, 1 when something was found, 2 when some or all could not be read.',
+    )
     .action(async (options: { sample: number; json?: boolean }) => {
-      const report = await audit(readConfig(), options.sample)
-      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describe(report))
-      if (report.findings.length > 0) process.exitCode = 1
+      const config = readConfig()
+      try {
+        const report = await audit(config, options.sample)
+        process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describe(report))
+        process.exitCode = report.findings.length > 0 ? 1 : report.missing.length > 0 ? 2 : 0
+      } catch (error) {
+        const { detail, cause, message } = toAppError(error)
+        const reason = detail ?? (cause instanceof Error ? cause.message : message)
+        process.stderr.write(`The audit could not look: ${reason}\n`)
+        process.exitCode = 2
+      }
     })
 }
 
@@ -77,7 +90,10 @@ function describe({ objects, answers, missing, findings }: AuditReport): string 
   const lines = [
     ...findings.map(({ key, answer, kind, where }) => `${key}  ${answer}  ${kind}  ${where}`),
     ...missing.map((key) => `${key}  has no bytes (see halftone doctor)`),
-    `${objects} objects in ${answers} answers: ${findings.length === 0 ? 'nothing found' : `${findings.length} findings`}`,
+    `${objects - missing.length} of ${objects} objects in ${answers} answers: ${findings.length === 0 ? 'nothing found' : `${findings.length} findings`}`,
+    ...(missing.length === 0
+      ? []
+      : [`${missing.length} of ${objects} objects could not be read, so nothing is known of them.`]),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }

@@ -3,12 +3,14 @@ import type { Config, UploadsConfig } from '../config/config.ts'
 import { databaseNameOf } from '../config/database-name.ts'
 import { openStores } from '../db/open-stores.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { withDeadline } from '../lib/deadline.ts'
 import { createJobQueue } from '../jobs/create-job-queue.ts'
 import type { Finding } from '../uploads/doctor/checks.ts'
 import { inspectUploads, type InspectOptions } from '../uploads/doctor/inspect-uploads.ts'
 import { depsForDoctor } from '../uploads/doctor/open-deps.ts'
 import { corsJson, corsRuleFor } from '../uploads/targets/bucket-cors.ts'
 import { createUploadTarget, type CreatedTarget } from '../uploads/targets/create-upload-target.ts'
+import type { UploadTarget } from '../uploads/targets/upload-target.ts'
 import { existingDatabase } from './existing-database.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
@@ -18,6 +20,10 @@ type DoctorOptions = { fix?: boolean; deep?: boolean; force?: boolean; json?: bo
 type Report = {
   readonly database: string
   readonly target: string
+  /** The folder or bucket. */
+  readonly place: string
+  /** Nothing at all is there of what the database knows: rather the wrong place than a loss. */
+  readonly isBare: boolean
   readonly graceSeconds: number
   readonly isFixing: boolean
   readonly findings: readonly Finding[]
@@ -83,12 +89,16 @@ async function examine(config: Config, options: DoctorOptions): Promise<Report> 
   })
   try {
     const asked = inspectOptions(options, created, uploads)
-    const findings = await inspectUploads(asked, deps, new AbortController().signal)
+    const signal = new AbortController().signal
+    const findings = await inspectUploads(asked, deps, signal)
+    const isLacking = findings.some(({ name, count }) => count > 0 && lacks.has(name))
     const corsRule = asked.checkCors && corsJson(corsRuleFor(created.target, uploads.apiOrigins))
     const { graceSeconds } = uploads
     return {
       database: databaseNameOf(database),
       target: created.kind,
+      place: uploads.target.kind === 's3' ? `bucket ${uploads.target.bucket}` : uploads.target.folder,
+      isBare: isLacking && (await isEmpty(created.target, withDeadline(signal, uploads.targetTimeoutMs))),
       graceSeconds,
       isFixing: asked.isFixing,
       findings,
@@ -99,6 +109,18 @@ async function examine(config: Config, options: DoctorOptions): Promise<Report> 
     await created.target.close()
     await stores.close()
   }
+}
+
+const lacks: ReadonlySet<Finding['name']> = new Set(['lost_version', 'object_without_bytes'])
+
+async function isEmpty(target: UploadTarget, signal: AbortSignal): Promise<boolean> {
+  let cursor: string | undefined
+  do {
+    const page = await target.list('objects/', cursor, signal)
+    if (page.objects.length > 0) return false
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return true
 }
 
 function inspectOptions(
@@ -132,24 +154,32 @@ function shown({ isFixing, corsRule, ...report }: Report) {
 }
 
 function describe(report: Report): string {
-  const { database, target, graceSeconds, isFixing, findings, corsRule } = report
+  const { database, target, place, isBare, graceSeconds, findings, isFixing, corsRule } = report
   const found = findings.filter(({ count }) => count > 0)
   const lines = [
-    `${database} and the ${target} target, but for what is younger than ${graceSeconds} s:`,
+    isBare
+      ? `EVERY object of ${database} is missing in ${place}, the ${target} target. Is this the right HALFTONE_DATA_DIR / HALFTONE_UPLOADS?`
+      : `${database} and ${place}, the ${target} target, but for what is younger than ${graceSeconds} s:`,
     ...found.flatMap((finding) => linesOf(finding, isFixing)),
     ...(found.some(({ name }) => name === 'bucket_cors') ? ['The rule that the bucket needs:', corsRule ?? ''] : []),
-    isWell(report)
-      ? `All is well: ${findings.length} checks.`
-      : isFixing
-        ? 'What is left needs a person.'
-        : 'Nothing was changed; put right what can be with --fix.',
+    isWell(report) ? `All is well: ${findings.length} checks.` : adviceFor(report),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }
 
+function adviceFor({ isFixing, isBare, findings }: Report): string {
+  if (isFixing) return 'What is left needs a person.'
+  // To mend by the wrong place would make the database forget what is in the right one.
+  if (isBare) return 'Nothing was changed. Look at the settings first.'
+  const isFixable = findings.some(({ severity, count, mend }) => severity !== 'note' && count > 0 && mend !== undefined)
+  return isFixable
+    ? 'Nothing was changed; put right what can be with --fix.'
+    : 'Nothing was changed, and all of it needs a person.'
+}
+
 function linesOf(finding: Finding, isFixing: boolean): string[] {
   const { name, severity, meaning, count, examples, mend, mended } = finding
-  const done = isFixing ? `${mended} of ${count} mended` : `--fix ${mend ?? 'changes nothing here'}`
+  const done = isFixing ? `${mended} of ${count} mended` : mend === undefined ? 'needs a person' : `--fix ${mend}`
   const more = count > examples.length ? [`    … and ${count - examples.length} more`] : []
   return [
     `  ${severity === 'loss' ? 'LOSS ' : ''}${name}: ${count} ${meaning}`,

@@ -12,6 +12,8 @@ import { readConfig } from './read-config.ts'
 import { listSamples } from './samples.ts'
 
 const samplesDirectory = join(packageDirectory, 'samples')
+/** In a clone only. */
+const drawingScript = join(packageDirectory, 'scripts', 'draw-samples.ts')
 
 /** `halftone serve`: the server, until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
@@ -67,15 +69,21 @@ function greet(facts: {
     ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${publicOrigin}${sample}?w=800&auto=format`)}`]),
     ...(isEmpty ? ['  no pictures were found in the source folder yet'] : []),
     `  playground   ${pc.cyan(`${localOrigin}/-/playground/`)}`,
-    ...(firstKey === undefined ? [] : [`  API key      ${firstKey}  (shown this once; more: halftone keys)`]),
+    ...(firstKey === undefined ? [] : [`  API key      ${firstKey}  (shown this once)`]),
     ...(config.uploads === undefined
       ? []
       : [
+          `  ${firstKey === undefined ? 'an API key  ' : 'another key '} ${keysCommand()} create --name app --scopes admin`,
           `  upload       curl -H 'Authorization: Bearer ${firstKey ?? '…'}' -H 'Prefer: wait=20' -F file=@picture.jpg ${localOrigin}/v1/images`,
         ]),
     ...(servesSamples(config) ? [`  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`] : []),
   ]
   process.stderr.write(`\n${lines.join('\n')}\n\n`)
+}
+
+/** As it is called where this runs: in a clone, whose package puts no command into the PATH, or installed. */
+function keysCommand(): string {
+  return existsSync(drawingScript) ? 'npm run --silent halftone -- keys' : 'halftone keys'
 }
 
 function servesSamples({ sources }: Config): boolean {
@@ -84,9 +92,8 @@ function servesSamples({ sources }: Config): boolean {
 
 /** A clone has no pictures until its own script has drawn them, in a process of its own. */
 function drawMissingSamples(config: Config): void {
-  const script = join(packageDirectory, 'scripts', 'draw-samples.ts')
-  if (!servesSamples(config) || !existsSync(script)) return
-  const { status } = spawnSync(process.execPath, [...process.execArgv, script, samplesDirectory], {
+  if (!servesSamples(config) || !existsSync(drawingScript)) return
+  const { status } = spawnSync(process.execPath, [...process.execArgv, drawingScript, samplesDirectory], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (status !== 0) process.stderr.write('The sample pictures could not be drawn; see above. Serving without them.\n')

@@ -31,8 +31,11 @@ export type HalftoneClient = {
 }
 
 export function createClient(settings: ClientOptions): HalftoneClient {
+  // Pages without types leave it out, too.
+  const { baseUrl } = settings as Partial<ClientOptions>
+  if (baseUrl === undefined) throw new TypeError("createClient: expected baseUrl ('' for the page's own origin)")
   const options: ApiOptions = {
-    baseUrl: settings.baseUrl.replace(/\/+$/, ''),
+    baseUrl: baseUrl.replace(/\/+$/, ''),
     token: settings.token,
     // Looked up late, and called as the global it is: others may wrap it, and browsers want no other `this`.
     fetch: settings.fetch ?? ((input, init) => globalThis.fetch(input, init)),

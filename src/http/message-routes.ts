@@ -9,6 +9,7 @@ import {
   type DeadJobsDeps,
   type DeadUploadJob,
 } from '../uploads/dead-jobs.ts'
+import { messageTypes } from '../uploads/message-types.ts'
 import { readBody } from '../uploads/read-body.ts'
 import { describeMessage, replayMessage, replayMessages } from '../uploads/replay-message.ts'
 import type { UploadDeps } from '../uploads/upload-deps.ts'
@@ -27,7 +28,7 @@ export type MessageRoutesDeps = {
 const states = ['waiting', 'delivered', 'dead'] as const
 const since = z.iso.datetime({ offset: true, error: 'a time of ISO 8601 such as 2026-01-31T12:00:00Z' }).optional()
 const jobFilter = z.strictObject({ since })
-const messageFilter = z.strictObject({ type: z.string().min(1).max(100).optional(), since })
+const messageFilter = z.strictObject({ type: z.enum(messageTypes).optional(), since })
 const limits = { min: 1, max: 100, default: 20 }
 
 /** For those who run a project: webhook messages and jobs, and another try for those that were given up. */

@@ -49,7 +49,7 @@ async function describeAnew(
 ): Promise<void> {
   const { said, judged, triesLeft } = change
   const defined = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
-  const message = { type: 'image.updated', payload: { imageId: image.id, changed: Object.keys(defined) } }
+  const message = { type: 'image.updated' as const, payload: { imageId: image.id, changed: Object.keys(defined) } }
   const updated = await deps.stores.images.update(image.id, defined, messagesFor(image, message, deps), judged)
   if (updated) return
   const now = await present(image.id, deps)
@@ -59,7 +59,8 @@ async function describeAnew(
 }
 
 async function reviewImage(image: ImageRecord, state: 'ready' | 'rejected', deps: UploadDeps): Promise<void> {
-  const message = { type: `image.${state === 'ready' ? 'approved' : 'rejected'}`, payload: { imageId: image.id } }
+  const type = state === 'ready' ? ('image.approved' as const) : ('image.rejected' as const)
+  const message = { type, payload: { imageId: image.id } }
   const reviewed = await deps.stores.images.review(image.id, state, messagesFor(image, message, deps))
   if (!reviewed) {
     throw new AppError('wrong_state', { detail: `Only quarantined images are reviewed; this one is ${image.state}.` })
@@ -86,7 +87,7 @@ export async function purgeImage(image: ImageRecord, deps: Pick<UploadDeps, 'sto
 
 /** Gone from the next request on, from every tier; the bytes go now or with the next sweep. */
 export async function deleteImage(image: ImageRecord, deps: UploadDeps, signal: AbortSignal): Promise<void> {
-  const message = { type: 'image.deleted', payload: { imageId: image.id } }
+  const message = { type: 'image.deleted' as const, payload: { imageId: image.id } }
   const removed = await deps.stores.images.remove(image.id, messagesFor(image, message, deps))
   if (!removed) return
   deps.count('image_deleted')

@@ -2,6 +2,7 @@ import type { UploadRecord, UploadState } from '../db/records.ts'
 import type { NewMessage } from '../db/stores.ts'
 import { AppError } from '../errors.ts'
 import { projectOf } from './access.ts'
+import type { MessageType } from './message-types.ts'
 import type { UploadDeps } from './upload-deps.ts'
 
 type EndDeps = Pick<UploadDeps, 'stores' | 'target' | 'config' | 'changes' | 'count' | 'log' | 'now'>
@@ -52,7 +53,7 @@ export function bytesAreGone(): AppError {
 /** Messages are written only where somebody is to be told. */
 export function messagesFor(
   record: { readonly project: string },
-  message: NewMessage,
+  message: NewMessage & { readonly type: MessageType },
   deps: Pick<UploadDeps, 'config'>,
 ): readonly NewMessage[] {
   return projectOf(deps.config, record.project).webhook === undefined ? [] : [message]

@@ -97,7 +97,7 @@ export async function openUploads(
     fetchOriginal: fetchFrom(clients.guarded),
     fetchKeySet: fetchAsNamed(clients.keys),
     deadJobs: queue,
-    firstKey: await ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
+    ensureFirstKey: () => ensureFirstKey(stores.apiKeys, config.auth, Date.now()),
     start() {
       void warnOfWebhooks(settings, { webhooks: stores.webhooks, resolveHost: network.resolveHost, log })
       uploads.start()

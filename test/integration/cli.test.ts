@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -207,6 +209,25 @@ describe('serve', () => {
   test('the upload it greets with waits until the picture can be opened', async () => {
     expect(await banner({ HALFTONE_SOURCE: originals.folder })).toMatch(/curl .*'Prefer: wait=20'.*\/v1\/images/)
   })
+
+  test('the first key is shown by the first start that listens, also after one whose port was taken', async () => {
+    const settings = { HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: join(dataDir, 'first') }
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    const failed = await run(['serve'], { ...settings, HOST: '127.0.0.1', PORT: String(port) })
+    taken.close()
+    expect(failed.code).toBe(1)
+    expect(failed.stderr).toContain('another program listens there')
+    expect(failed.stderr).not.toContain('hk_')
+
+    expect(await banner(settings)).toMatch(/API key +hk_[a-z2-7]{52} /)
+    const second = await banner(settings)
+    expect(second).not.toContain('hk_')
+    // Whoever missed it: the line is one that runs.
+    const [, line = ''] = /an API key +npm run --silent halftone -- (keys .*)/.exec(second) ?? []
+    expect((await run(line.split(' '), settings)).stdout).toMatch(/^hk_/)
+  }, 60_000)
 
   test('only who looks at the samples is told how to serve pictures of their own', async () => {
     expect(await banner({ HALFTONE_SOURCE: originals.folder })).not.toContain('HALFTONE_SOURCE=')

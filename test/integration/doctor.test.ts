@@ -278,15 +278,14 @@ test('20,000 objects are compared in pages, and the three ghosts among them are 
 }, 90_000)
 
 describe('the command', () => {
-  function doctor(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const doctor = (...args: string[]) => run('doctor', ...args)
+
+  function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const { PATH = '' } = process.env
     const env = { PATH, HALFTONE_SOURCE: stage.folder, HALFTONE_DATA_DIR: stage.folder }
     return new Promise((resolve) => {
-      execFile(
-        process.execPath,
-        ['src/main.ts', 'doctor', ...args],
-        { cwd: projectRoot, env },
-        (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+      execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
       )
     })
   }
@@ -301,6 +300,28 @@ describe('the command', () => {
     expect(ill.stdout).toContain('LOSS lost_version: 1')
     expect(ill.stdout).toContain(key)
   })
+
+  test('asks for the settings where everything is missing, and speaks of --fix only where that helps', async () => {
+    const [one, other] = [await addReady(stage), await addReady(stage)]
+    await stage.target.delete(one.key, never)
+    const { stdout } = await doctor()
+    expect(stdout).not.toMatch(/EVERY|--fix/)
+    expect(stdout).toContain('needs a person')
+    await stage.target.delete(other.key, never)
+    const bare = await doctor()
+    expect(bare.code).toBe(1)
+    expect(bare.stdout).toMatch(
+      /^EVERY object of .*halftone\.sqlite is missing in .*uploads,.*the right HALFTONE_DATA_DIR/,
+    )
+    expect(bare.stdout).not.toContain('--fix')
+  }, 60_000)
+
+  test('an audit of objects without bytes says that it saw nothing, and exits with 2', async () => {
+    await stage.target.delete((await addReady(stage)).key, never)
+    const { code, stdout } = await run('audit')
+    expect([code, stdout]).toEqual([2, expect.stringContaining('1 of 1 objects could not be read')])
+    expect((await run('audit', '--help')).stdout).toMatch(/Exits with 0 .* 1 .* 2 /)
+  }, 60_000)
 
   test('exits with 2 when it cannot look', async () => {
     for (const end of ['', '-wal', '-shm']) rmSync(`${stage.file}${end}`, { force: true })

@@ -85,7 +85,7 @@ test.each([
       args.filter((arg) => arg !== undefined),
       { HALFTONE_DATA_DIR: elsewhere },
     )
-    expect([code, stdout]).toEqual([1, ''])
+    expect([code, stdout]).toEqual([args[0] === 'audit' ? 2 : 1, ''])
     expect(stderr).toContain(`There is no database at ${join(elsewhere, 'halftone.sqlite')}`)
     expect(existsSync(elsewhere)).toBe(false)
   },

@@ -247,6 +247,11 @@ describe('410 Gone', () => {
     for (const wrong of [{ since: 'yesterday' }, { until: 'now' }, { type: 1 }]) {
       expect((await replay(server, wrong)).json['code']).toBe('bad_request')
     }
+    const unknown = await replay(server, { type: 'upload.redy' })
+    expect([unknown.status, unknown.json['detail']]).toEqual([
+      400,
+      expect.stringMatching(/^"type": expected one of upload\.ready, .*image\.deleted, got "upload\.redy"\.$/),
+    ])
     expect(await webhookOf(server)).toMatchObject({ state: 'disabled' })
     const [message] = await messagesOf(server, 'dead')
     receiver.decide(ok)

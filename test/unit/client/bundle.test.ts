@@ -30,6 +30,13 @@ describe('the file that pages load', () => {
     )
   })
 
+  test('says which setting is missing', async () => {
+    const { createClient } = (await import(join(folder, 'client.js'))) as {
+      createClient: (settings: object) => unknown
+    }
+    expect(() => createClient({ token: 't' })).toThrow('expected baseUrl')
+  })
+
   test('loads where there is nothing but the language', () => {
     const script = text.replace(/export\s*\{[^}]*\};?/, '').replace(/\/\/# sourceMappingURL=.*/, '')
     expect(script).not.toBe(text)
