@@ -69,12 +69,8 @@ export function createServer(deps: ServerDeps): Server {
     },
   )
   server.maxConnections = maxConnections
-  const answering = new WeakSet<Socket>()
-  server.on('request', (request, response) => {
-    answering.add(request.socket)
-    response.once('close', () => answering.delete(request.socket))
-  })
-  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, answering))
+  const isAnswering = countAnswers(server)
+  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, isAnswering(socket)))
   if (deps.hasHits) {
     const onBroken = (error: unknown) => deps.onBroken(error)
     server.hits = takeConnections(server, { ...hitDeps, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
@@ -231,9 +227,20 @@ function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer
   })
 }
 
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, answering: WeakSet<Socket>): void {
+/** Whether a request of the connection has not been answered yet; several may be under way. */
+function countAnswers(server: Server): (connection: object) => boolean {
+  const underWay = new WeakMap<object, number>()
+  const change = (connection: object, by: number) => underWay.set(connection, (underWay.get(connection) ?? 0) + by)
+  server.on('request', ({ socket }, response) => {
+    change(socket, 1)
+    response.once('close', () => change(socket, -1))
+  })
+  return (connection) => (underWay.get(connection) ?? 0) > 0
+}
+
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, isAnswering: boolean): void {
   // Behind a request that is still being answered, a refusal would be taken for that answer.
-  if (!socket.writable || error.code === 'ECONNRESET' || answering.has(socket)) return void socket.destroy()
+  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering) return void socket.destroy()
   const status = statusLines[error.code ?? ''] ?? '400 Bad Request'
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`)
   // A half-closed connection would hold its place for as long as the other side likes.

@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { NodeExchange } from './node-exchange.ts'
 import { readPlainRequest } from './plain-request.ts'
-import { serveHot, serveStored, type Hit, type HitDeps } from './serve-hit.ts'
+import { serveHot, serveStored, type Hit, type HitDeps, type WriteHit } from './serve-hit.ts'
 
 export type HitConnectionsDeps = HitDeps & {
   readonly freshId: () => string
@@ -70,41 +70,52 @@ type Line = {
   waiting: Buffer[]
   /** The client has said all. */
   hasEnded: boolean
-  /** Ours, off the connection again. */
-  leave: () => void
+  /** Made once, as a hit makes nothing that the one before could have left. */
+  readonly write: WriteHit
+  readonly isGone: () => boolean
+  readonly onFlushed: () => void
+  /** Takes our listeners off the connection. */
+  readonly leave: () => void
 }
 
 function attend(socket: Socket, deps: Deps): void {
-  const line: Line = {
-    ...{ socket, deps, doing: 'nothing', exchange: undefined },
-    ...{ waiting: [], hasEnded: false, leave: () => undefined },
+  const listeners = {
+    data: (bytes: Buffer) => {
+      try {
+        hear(line, bytes)
+      } catch (error) {
+        fail(line, error)
+      }
+    },
+    end: () => hearEnd(line),
+    error: (error: Error) => void line.exchange?.destroy(error),
+    timeout: () => runOutOfTime(line),
+    close: () => forget(line),
   }
-  const onData = (bytes: Buffer) => guard(line, () => hear(line, bytes))
-  const onEnd = () => guard(line, () => hearEnd(line))
-  const onError = (error: Error) => void line.exchange?.destroy(error)
-  const onTimeout = () => guard(line, () => runOutOfTime(line))
-  const onClose = () => guard(line, () => forget(line))
-  socket.on('data', onData).on('end', onEnd).on('error', onError).on('timeout', onTimeout).on('close', onClose)
-  line.leave = () =>
-    void socket
-      .off('data', onData)
-      .off('end', onEnd)
-      .off('error', onError)
-      .off('timeout', onTimeout)
-      .off('close', onClose)
+  const line: Line = {
+    ...{ socket, deps, doing: 'nothing', exchange: undefined, waiting: [], hasEnded: false },
+    write: (hit) => writeHit(line, hit),
+    isGone: () => socket.destroyed,
+    onFlushed: () => {
+      if (socket.timeout !== deps.keepAliveMs) socket.setTimeout(deps.keepAliveMs)
+      goOn(line)
+    },
+    leave: () => {
+      socket.off('data', listeners.data).off('end', listeners.end).off('error', listeners.error)
+      socket.off('timeout', listeners.timeout).off('close', listeners.close)
+    },
+  }
+  socket.on('data', listeners.data).on('end', listeners.end).on('error', listeners.error)
+  socket.on('timeout', listeners.timeout).on('close', listeners.close)
   socket.setTimeout(deps.firstHeadTimeoutMs)
   deps.idle.add(socket)
   deps.attended.add(socket)
 }
 
 /** A bug of ours harms one connection. */
-function guard({ socket, deps }: Line, work: () => void): void {
-  try {
-    work()
-  } catch (error) {
-    deps.onBroken(error)
-    socket.destroy()
-  }
+function fail({ socket, deps }: Line, error: unknown): void {
+  deps.onBroken(error)
+  socket.destroy()
 }
 
 function hear(line: Line, bytes: Buffer): void {
@@ -139,39 +150,28 @@ function take(line: Line, bytes: Buffer): void {
   if (request === undefined) return giveAway(line, bytes)
   line.doing = 'answering'
   deps.idle.delete(socket)
-  const write = (hit: Hit) => writeHit(line, hit)
-  if (serveHot(request, write, deps)) return
-  const served = serveStored(request, { write, isGone: () => socket.destroyed }, deps)
+  if (serveHot(request, line.write, deps)) return
+  const served = serveStored(request, line, deps)
   if (served === undefined) return lend(line, bytes)
-  served.then(
-    (isServed) => isServed || socket.destroyed || guard(line, () => lend(line, bytes)),
-    (error: unknown) =>
-      guard(line, () => {
-        throw error
-      }),
-  )
+  served
+    .then((isServed) => isServed || socket.destroyed || lend(line, bytes))
+    .catch((error: unknown) => fail(line, error))
 }
 
-function writeHit(line: Line, { status, lines, body }: Hit): void {
-  const { socket, deps } = line
-  const flushed = () =>
-    guard(line, () => {
-      if (socket.timeout !== deps.keepAliveMs) socket.setTimeout(deps.keepAliveMs)
-      goOn(line)
-    })
+function writeHit({ socket, deps, onFlushed }: Line, { status, lines, body }: Hit): void {
   const head = `${statusLines[status]}${lines}${deps.connectionLines()}`
-  if (body === undefined) socket.write(head, 'latin1', flushed)
+  if (body === undefined) socket.write(head, 'latin1', onFlushed)
   else {
     socket.cork()
     socket.write(head, 'latin1')
-    socket.write(body, flushed)
+    socket.write(body, onFlushed)
     socket.uncork()
   }
   // Mostly the kernel has taken all of it already.
   if (socket.writableLength > 0) socket.setTimeout(deps.server.stallTimeoutMs)
 }
 
-/** An answer is out: what came meanwhile has its turn. */
+/** An answer is out: what came meanwhile has its turn. Streams call this, so nothing may be thrown. */
 function goOn(line: Line): void {
   const { socket, deps } = line
   if (socket.destroyed) return
@@ -179,7 +179,14 @@ function goOn(line: Line): void {
   line.exchange = undefined
   deps.idle.add(socket)
   const next = line.waiting.shift()
-  if (next) return take(line, next)
+  if (next) {
+    try {
+      take(line, next)
+    } catch (error) {
+      fail(line, error)
+    }
+    return
+  }
   if (socket.isPaused()) socket.resume()
   if (line.hasEnded) socket.end()
 }
@@ -189,7 +196,7 @@ function lend(line: Line, bytes: Buffer): void {
   const { socket, deps } = line
   // An answer may take longer than a client may be silent; Node sets its own limit when it is out.
   socket.setTimeout(0)
-  const exchange = new NodeExchange(socket, () => guard(line, () => goOn(line)))
+  const exchange = new NodeExchange(socket, () => goOn(line))
   line.doing = 'lent'
   line.exchange = exchange
   deps.giveToNode(exchange)
