@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { ImageState, UploadState } from './records.ts'
 import type { StoreContext, Tx } from './schema.ts'
 import type { HistoryStore } from './stores.ts'
-import { toUpload } from './upload-rows.ts'
+import { isBehind, toUpload } from './upload-rows.ts'
 
 const endedStates: readonly UploadState[] = ['expired', 'rejected', 'failed', 'deleted']
 const goneStates: readonly ImageState[] = ['deleted', 'rejected']
@@ -10,7 +10,7 @@ const goneStates: readonly ImageState[] = ['deleted', 'rejected']
 /** The numbering and the history of an image that is still there stand on its versions, also on those that are not shown. */
 const standsAlone = sql<boolean>`not exists (select 1 from versions inner join images on images.id = versions.image_id
   where versions.upload_id = uploads.id
-  and (images.state not in ('deleted', 'rejected') or versions.state in ('ready', 'quarantined')))`
+  and (images.state not in (${sql.join(goneStates)}) or versions.state in ('ready', 'quarantined')))`
 
 /** Whoever wants to try one again finds the upload, and by it the job. */
 const isNotToBeRetried = sql<boolean>`not exists (select 1 from uploads where uploads.id = jobs.dedupe_key
@@ -25,9 +25,7 @@ export function createHistoryStore({ db }: StoreContext): HistoryStore {
         .where('state', 'in', [...endedStates])
         .where('updated_at_ms', '<=', untilMs)
         .where(standsAlone)
-        .$if(after !== undefined, (query) =>
-          query.where(sql<boolean>`(updated_at_ms, id) > (${after?.updatedAtMs}, ${after?.id})`),
-        )
+        .$if(after !== undefined, (query) => query.where(isBehind(after)))
         .orderBy('updated_at_ms')
         .orderBy('id')
         .limit(limit)
@@ -35,29 +33,27 @@ export function createHistoryStore({ db }: StoreContext): HistoryStore {
       return rows.map(toUpload)
     },
     forgetUpload: (id, untilMs) => db.transaction().execute((tx) => forgetUpload(tx, id, untilMs)),
-    async messages(untilMs, limit) {
-      const rows = await db
-        .selectFrom('outbox')
-        .select('id')
-        .where('state', '=', 'dead')
-        .where('updated_at_ms', '<=', untilMs)
-        .orderBy('updated_at_ms')
-        .limit(limit)
-        .execute()
-      return rows.map(({ id }) => id)
-    },
-    async jobs(untilMs, limit) {
-      const rows = await db
-        .selectFrom('jobs')
-        .select('id')
-        .where('state', '=', 'dead')
-        .where('died_at_ms', '<=', untilMs)
-        .where(isNotToBeRetried)
-        .orderBy('died_at_ms')
-        .limit(limit)
-        .execute()
-      return rows.map(({ id }) => id)
-    },
+    messages: (untilMs, limit) =>
+      idsOf(
+        db
+          .selectFrom('outbox')
+          .select('id')
+          .where('state', '=', 'dead')
+          .where('updated_at_ms', '<=', untilMs)
+          .orderBy('updated_at_ms')
+          .limit(limit),
+      ),
+    jobs: (untilMs, limit) =>
+      idsOf(
+        db
+          .selectFrom('jobs')
+          .select('id')
+          .where('state', '=', 'dead')
+          .where('died_at_ms', '<=', untilMs)
+          .where(isNotToBeRetried)
+          .orderBy('died_at_ms')
+          .limit(limit),
+      ),
     async forget(what, id) {
       // What was tried again meanwhile is no longer dead.
       const table = what === 'message' ? 'outbox' : 'jobs'
@@ -70,6 +66,10 @@ export function createHistoryStore({ db }: StoreContext): HistoryStore {
       return row !== undefined
     },
   }
+}
+
+async function idsOf(query: { execute(): Promise<readonly { readonly id: string }[]> }): Promise<readonly string[]> {
+  return (await query.execute()).map(({ id }) => id)
 }
 
 /** The image first, as everywhere: who revives the upload takes its row before that of the upload, too. */

@@ -9,6 +9,11 @@ export function isOpen(state: UploadState): boolean {
   return openStates.includes(state)
 }
 
+/** For pages of uploads in the order of their last change. */
+export function isBehind(last: { readonly updatedAtMs: number; readonly id: string } | undefined) {
+  return sql<boolean>`(updated_at_ms, id) > (${last?.updatedAtMs}, ${last?.id})`
+}
+
 export function toUpload(row: UploadRow): UploadRecord {
   return {
     id: row.id,

@@ -1,11 +1,10 @@
-import { sql } from 'kysely'
 import { createUpload } from './create-upload.ts'
 import { endUpload } from './end-upload.ts'
 import { finishUpload } from './finish-upload.ts'
 import type { UploadEvent, UploadRecord } from './records.ts'
 import type { StoreContext } from './schema.ts'
 import type { UploadStore } from './stores.ts'
-import { isOpen, moveUpload, openStates, toUpload } from './upload-rows.ts'
+import { isBehind, isOpen, moveUpload, openStates, toUpload } from './upload-rows.ts'
 import { reviveUpload } from './revive-upload.ts'
 import { findUsage, recountUsage } from './usage.ts'
 
@@ -108,9 +107,7 @@ async function listStale(
         ...(expiredAtMs === undefined ? [] : [where('expires_at_ms', '<=', expiredAtMs)]),
       ]),
     )
-    .$if(after !== undefined, (query) =>
-      query.where(sql<boolean>`(updated_at_ms, id) > (${after?.updatedAtMs}, ${after?.id})`),
-    )
+    .$if(after !== undefined, (query) => query.where(isBehind(after)))
     .orderBy('updated_at_ms')
     .orderBy('id')
     .limit(limit)

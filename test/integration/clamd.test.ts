@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -9,6 +8,7 @@ import { createClamavScanner } from '../../src/moderation/clamav-scanner.ts'
 import type { Moderator } from '../../src/moderation/moderator.ts'
 import { moderationSubject } from '../helpers/moderation-subject.ts'
 import { until } from '../helpers/upload-api.ts'
+import { freePort } from '../helpers/free-port.ts'
 
 const { PATH = '' } = process.env
 const clamd = [...PATH.split(delimiter), '/usr/sbin'].map((folder) => join(folder, 'clamd')).find(existsSync)
@@ -53,11 +53,3 @@ describe.skipIf(!clamd)('a real clamd', () => {
     await expect(scan(randomBytes(8_000_000))).rejects.toThrow()
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

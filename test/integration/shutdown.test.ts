@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone } from '../helpers/start-halftone.ts'
 import { apiAs } from '../helpers/upload-api.ts'
 import { startWebhookReceiver, webhookSecret } from '../helpers/webhook-receiver.ts'
+import { freePort } from '../helpers/free-port.ts'
 
 test('connections that never said anything do not hold up the end', async () => {
   const halftone = await startHalftone({
@@ -69,14 +70,6 @@ test('while it drains, it says that it is not ready', async () => {
   await stopped
   originals.remove()
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 test('who waits for an upload, or follows it, is answered at once when the end comes', async () => {
   const key = 'key-of-at-least-sixteen'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createConnection, createServer, type AddressInfo } from 'node:net'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -19,6 +19,7 @@ import {
   type Finished,
   type UploadServer,
 } from '../helpers/upload-api.ts'
+import { freePort } from '../helpers/free-port.ts'
 
 const megabyte = 1_000_000
 let server: UploadServer
@@ -388,12 +389,4 @@ function noisePng(atLeastBytes: number): Promise<Buffer> {
   })
     .png({ compressionLevel: 0 })
     .toBuffer()
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
