@@ -20,6 +20,26 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            { name: 'node:http', message: 'lib/node-http.ts says why.', allowTypeImports: true },
+            { name: 'http', message: 'lib/node-http.ts says why.', allowTypeImports: true },
+            { name: 'undici', message: 'Load it when it is used: sources/guarded-client.ts.', allowTypeImports: true },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    // Loaded when it is used itself.
+    files: ['src/sources/guarded-connector.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': 'off' },
+  },
+  {
     files: ['*.config.ts'],
     rules: { 'no-restricted-exports': 'off' },
   },

@@ -3,7 +3,7 @@
 //   node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-options.mjs'
@@ -33,25 +33,47 @@ function isNewEnough(version) {
 /** Two launches at once (a server and the tests, say) must not install into each other's feet. */
 function locked(work) {
   const lock = join(root, '.launch-lock')
-  for (let waited = 0; ; waited += 200) {
-    try {
-      mkdirSync(lock)
-      break
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error
-      const age = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0
-      if (age > lockStaleMs) rmSync(lock, { recursive: true, force: true })
-      if (waited === 0 && age > 1000) say('another launch is installing; waiting for it')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  const mine = `${lock}.${process.pid}`
+  const unlock = () => rmSync(lock, { force: true })
+  // Written first and linked then: nobody finds a lock that does not say whose it is.
+  writeFileSync(mine, String(process.pid))
+  try {
+    for (let waited = 0; !takes(mine, lock); waited += 200) {
+      if (waited === 1000) say('another launch is installing; waiting for it')
+      if (isLeftBehind(lock)) rmSync(lock, { recursive: true, force: true })
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
     }
+  } finally {
+    rmSync(mine, { force: true })
   }
-  const unlock = () => rmSync(lock, { recursive: true, force: true })
   process.once('exit', unlock)
   try {
     return work()
   } finally {
     unlock()
     process.off('exit', unlock)
+  }
+}
+
+function takes(mine, lock) {
+  try {
+    linkSync(mine, lock)
+    return true
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error
+    return false
+  }
+}
+
+/** Ctrl-C in the first installation ends this process without a word, and the next start must not wait for it. */
+function isLeftBehind(lock) {
+  try {
+    const { mtimeMs } = statSync(lock)
+    if (Date.now() - mtimeMs > lockStaleMs) return true
+    process.kill(Number(readFileSync(lock, 'utf8')), 0)
+    return false
+  } catch (error) {
+    return error.code === 'ESRCH'
   }
 }
 

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { createServer as createPlainServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createDiskTier } from './cache/disk-tier.ts'
@@ -10,7 +9,6 @@ import type { Config } from './config/config.ts'
 import { ownHostsOf } from './config/own-hosts.ts'
 import { openDiskIndex } from './db/disk-index.ts'
 import { wireDelivery } from './delivery/wire-delivery.ts'
-import { createApi } from './http/create-api.ts'
 import { createPages } from './http/create-pages.ts'
 import { createServer } from './http/create-server.ts'
 import { closeServer, listen, originOf, trackConnections } from './http/listen.ts'
@@ -18,6 +16,7 @@ import { createHealthRoutes, createMetricsRoutes } from './http/operations-route
 import { createPlaygroundRoutes } from './http/playground-routes.ts'
 import { recordAnswer, recordApiAnswer, recordHot } from './http/record-answer.ts'
 import { closeParts } from './lib/close-parts.ts'
+import { createServer as createPlainServer } from './lib/node-http.ts'
 import { createLogger, errorFields, type LineWriter, type Logger } from './observability/create-logger.ts'
 import { createMetrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
@@ -26,7 +25,7 @@ import { createSources } from './sources/create-sources.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
-import { openUploads, type Network } from './uploads/open-uploads.ts'
+import type { Network, openUploads } from './uploads/open-uploads.ts'
 
 export type App = {
   /** Starts listening; resolves to the origin under which clients on this machine reach it. */
@@ -82,7 +81,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const shutdown = new AbortController()
   const writing =
     config.uploads &&
-    (await openUploads(config, config.uploads, {
+    (await openWriting(config, config.uploads, {
       ...{ rendererPool, logger, metrics, network },
       origin: () => config.server.publicUrl ?? origin,
     }).catch(async (error: unknown) => {
@@ -135,7 +134,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         }),
       }),
       ...(writing
-        ? createApi({
+        ? writing.createApi({
             ...writing,
             auth: config.auth,
             secretOf: (purpose) => writing.secrets.of(purpose),
@@ -218,6 +217,15 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       return firstKey
     },
   }
+}
+
+/** Half of all the code: loaded only where it is used, and while the renderers start. */
+async function openWriting(...given: Parameters<typeof openUploads>) {
+  const [uploads, { createApi }] = await Promise.all([
+    import('./uploads/open-uploads.ts'),
+    import('./http/create-api.ts'),
+  ])
+  return { ...(await uploads.openUploads(...given)), createApi }
 }
 
 function openCaches(config: Config, log: Logger, onEvent: (event: string) => void) {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { ConfigFaults } from './read-config.ts'
+import { ConfigFaults } from './config-faults.ts'
 
 /** Makes the data directory and proves that it can be written. Throws ConfigFaults with the mend. */
 export function prepareDataDirectory(directory: string): void {

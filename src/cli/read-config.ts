@@ -2,10 +2,8 @@ import { formatFaults, type ConfigFault } from '../config/config-fault.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig, processEnvironment } from '../config/load-config.ts'
 import { checkParams } from '../transform/params/parse-params.ts'
+import { ConfigFaults } from './config-faults.ts'
 import { packageDirectory } from './package-facts.ts'
-
-/** The configuration cannot be used; the message lists every fault. */
-export class ConfigFaults extends Error {}
 
 /** The validated configuration of this process. Throws ConfigFaults with all faults at once; notices go to stderr. */
 export function readConfig({ isServing = false } = {}): Config {

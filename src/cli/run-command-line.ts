@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { AppError } from '../errors.ts'
 import { commands } from './commands.ts'
-import { ConfigFaults } from './read-config.ts'
+import { ConfigFaults } from './config-faults.ts'
 import { packageFacts } from './package-facts.ts'
 
 /** Parses argv, runs the command, and gives the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
@@ -12,7 +12,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('(run it with --help for usage)')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-  for (const addCommand of commands) addCommand(program)
+  for (const load of wanted(argv)) (await load())(program)
   for (const command of program.commands) command.exitOverride()
   try {
     await program.parseAsync(argv)
@@ -24,6 +24,13 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
       return print(error.code === 'internal' ? error.message : `${error.code}: ${error.message}`, 1)
     throw error
   }
+}
+
+/** The command that argv begins with; all of them for help, and to tell which one was meant. */
+function wanted([, , name]: readonly string[]) {
+  if (name === '--version' || name === '-V') return []
+  const named = Object.entries(commands).find(([command]) => command === name)
+  return named ? [named[1]] : Object.values(commands)
 }
 
 function print(message: string, exitCode: number): number {

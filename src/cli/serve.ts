@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { createApp } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { printConfig } from '../config/print-config.ts'
 import { packageDirectory } from './package-facts.ts'
@@ -39,6 +38,7 @@ export function addServeCommand(program: Command): void {
 async function serve(config: Config): Promise<void> {
   prepareDataDirectory(config.dataDir)
   const samples = listSamples(config)
+  const { createApp } = await import('../app.ts')
   const app = await createApp(config, { samples })
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))

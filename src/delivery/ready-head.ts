@@ -1,4 +1,4 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { validateHeaderName, validateHeaderValue } from '../lib/node-http.ts'
 
 // Whether the connection lives on is told once for each answer, by whoever writes it.
 const connectionNames = new Set([

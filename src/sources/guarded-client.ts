@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
-import { Agent, request as send } from 'undici'
+import type { Agent, request } from 'undici'
 import type { FetchLimits } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
 import type { AddressBlock } from './address-guard.ts'
 import { fetchFailure } from './fetch-failure.ts'
-import { createGuardedConnector, type GuardedConnectorOptions } from './guarded-connector.ts'
+import type { GuardedConnectorOptions } from './guarded-connector.ts'
 import { readBody } from './read-body.ts'
 import type { ResolveHost } from './resolve-host.ts'
 import { assertFetchable, assertNoDowngrade, assertWebPort, parseSourceUrl, type OwnHosts } from './source-url.ts'
@@ -70,25 +70,33 @@ const maxHeaderBytes = 16 * 1024
 const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  const agent = createAgent(options)
-  const within = async (signal: AbortSignal, work: (bounded: AbortSignal) => Promise<GuardedAnswer>) => {
+  let opened: Promise<Wire> | undefined
+  const within = async (signal: AbortSignal, work: (wire: Wire, bounded: AbortSignal) => Promise<GuardedAnswer>) => {
     if (signal.aborted) throw abortError(signal)
     try {
-      return await work(withDeadline(signal, options.limits.totalTimeoutMs))
+      const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
+      return await work(await (opened ??= openWire(options)), bounded)
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error
     }
   }
   return {
-    get: (request, signal) => within(signal, (bounded) => follow(request, agent, options, bounded)),
-    post: (request, signal) => within(signal, (bounded) => postOnce(request, agent, options, bounded)),
-    close: () => agent.destroy(),
+    get: (request, signal) => within(signal, (wire, bounded) => follow(request, wire, options, bounded)),
+    post: (request, signal) => within(signal, (wire, bounded) => postOnce(request, wire, options, bounded)),
+    close: async () => (await opened)?.agent.destroy(),
   }
 }
 
-function createAgent(options: GuardedClientOptions): Agent {
-  const { limits, allowed, resolveHost } = options
-  return new Agent({
+type Wire = { readonly send: typeof request; readonly agent: Agent; readonly via: string }
+
+/** undici is not loaded before something is to be fetched: a folder's server does without its 8 MB and the time they take at start. */
+async function openWire(options: GuardedClientOptions): Promise<Wire> {
+  const [{ Agent, request: send }, { createGuardedConnector }] = await Promise.all([
+    import('undici'),
+    import('./guarded-connector.ts'),
+  ])
+  const { limits, allowed, resolveHost, via } = options
+  const agent = new Agent({
     connect: createGuardedConnector({
       ...{ allowed, resolveHost, connectTimeoutMs: limits.connectTimeoutMs },
       ...(options.onRefused ? { onRefused: options.onRefused } : {}),
@@ -103,12 +111,13 @@ function createAgent(options: GuardedClientOptions): Agent {
     bodyTimeout: 0,
     maxHeaderSize: maxHeaderBytes,
   })
+  return { send, agent, via }
 }
 
 /** Hop by hop: each URL is checked before anything is sent to it. */
 async function follow(
   request: GuardedRequest,
-  agent: Agent,
+  wire: Wire,
   options: GuardedClientOptions,
   signal: AbortSignal,
 ): Promise<GuardedAnswer> {
@@ -119,7 +128,7 @@ async function follow(
     request.assertAllowed(url)
     const own = url.origin === request.url.origin ? request.privateHeaders : {}
     const call = { method: 'GET', headers: { ...request.headers, ...own } } as const
-    const answer = await sendOne(url, call, { agent, via: options.via }, signal)
+    const answer = await sendOne(url, call, wire, signal)
     const location = answer.headers['location']
     if (!redirectStatuses.has(answer.status) || location === undefined) return finish(answer, request, options, signal)
     discard(answer.body)
@@ -130,13 +139,13 @@ async function follow(
 
 async function postOnce(
   request: GuardedPost,
-  agent: Agent,
+  wire: Wire,
   options: GuardedClientOptions,
   signal: AbortSignal,
 ): Promise<GuardedAnswer> {
   const { url, headers, body } = request
   assertFetchable(url, options.ownHosts)
-  const answer = await sendOne(url, { method: 'POST', headers, body }, { agent, via: options.via }, signal)
+  const answer = await sendOne(url, { method: 'POST', headers, body }, wire, signal)
   return finish(answer, request, options, signal)
 }
 
@@ -152,12 +161,7 @@ type OpenAnswer = {
   readonly body: Readable & { readonly dump: DumpBody }
 }
 
-async function sendOne(
-  url: URL,
-  call: Call,
-  { agent, via }: { readonly agent: Agent; readonly via: string },
-  signal: AbortSignal,
-): Promise<OpenAnswer> {
+async function sendOne(url: URL, call: Call, { send, agent, via }: Wire, signal: AbortSignal): Promise<OpenAnswer> {
   try {
     const { statusCode, headers, body } = await send(url, {
       ...call,

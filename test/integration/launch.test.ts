@@ -1,0 +1,52 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { projectRoot } from '../helpers/start-halftone.ts'
+
+let clone: string
+
+beforeEach(async () => {
+  clone = await mkdtemp(join(tmpdir(), 'halftone-launch-'))
+  for (const script of ['launch.mjs', 'launch-options.mjs'])
+    await cp(join(projectRoot, 'scripts', script), join(clone, 'scripts', script))
+  const facts = { name: 'nothing', version: '1.0.0' }
+  await writeFile(join(clone, 'package.json'), JSON.stringify(facts))
+  await writeFile(
+    join(clone, 'package-lock.json'),
+    JSON.stringify({ ...facts, lockfileVersion: 3, requires: true, packages: { '': facts } }),
+  )
+  await mkdir(join(clone, 'node_modules'))
+  await writeFile(join(clone, 'entry.ts'), "console.log('here' satisfies string)")
+})
+afterEach(() => rm(clone, { recursive: true, force: true }))
+
+function launch() {
+  const child = spawn(process.execPath, ['scripts/launch.mjs', 'entry.ts'], { cwd: clone })
+  let told = ''
+  child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))
+  return { told: () => told, out: text(child.stdout) }
+}
+
+const locksIn = async (folder: string) => (await readdir(folder)).filter((name) => name.startsWith('.launch-lock'))
+
+test('the lock of a launch that was ended does not hold up the next one', async () => {
+  const gone = spawnSync(process.execPath, ['--version']).pid
+  await writeFile(join(clone, '.launch-lock'), String(gone))
+  const { told, out } = launch()
+  expect(await out).toBe('here\n')
+  expect(told()).toBe('halftone: installing packages\n')
+  expect(await locksIn(clone)).toEqual([])
+})
+
+test('while another launch installs it is waited for, and the waiting is told', async () => {
+  await writeFile(join(clone, '.launch-lock'), String(process.pid))
+  const { told, out } = launch()
+  await expect.poll(told, { timeout: 20_000 }).toContain('another launch is installing; waiting for it')
+  expect(await locksIn(clone)).toContain('.launch-lock')
+  await rm(join(clone, '.launch-lock'))
+  expect(await out).toBe('here\n')
+  expect(await locksIn(clone)).toEqual([])
+})
