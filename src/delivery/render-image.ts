@@ -56,7 +56,7 @@ function openOriginal(
 ): Promise<Original | HeldOriginal | undefined> {
   const read = () => source.read(path, signal, known)
   if (slowSources.isSlow(source.name)) return slowSources.read(source.name, signal, read)
-  return canHold(source) ? source.hold(path, signal) : read()
+  return canHold(source) ? source.hold(path, signal, known) : read()
 }
 
 async function renderIfWanted(

@@ -3,6 +3,7 @@ import { open, readlink, realpath, stat, type FileHandle } from 'node:fs/promise
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { assertDecodedPath } from './decode-path.ts'
+import { shareHolds } from './share-holds.ts'
 import type { HeldOriginal, HoldingSource, Original, OriginalState, Source } from './source.ts'
 import { untilAborted } from './until-aborted.ts'
 
@@ -36,7 +37,7 @@ export function createFileSource(options: FileSourceOptions): Source {
   }
   // Elsewhere a file that is open here has no name by which another process could reach it.
   if (process.platform !== 'linux') return source
-  const holding: HoldingSource = { ...source, hold: (path, signal) => holdOriginal(path, options, signal) }
+  const holding: HoldingSource = { ...source, hold: shareHolds((path, signal) => holdOriginal(path, options, signal)) }
   return holding
 }
 

@@ -66,8 +66,8 @@ export type HeldOriginal = OriginalState & {
 
 /** A source whose originals are files anyway, so that nobody has to hand their bytes on. */
 export interface HoldingSource extends Source {
-  /** As `read`, but the bytes stay where they are. */
-  hold(path: string, signal: AbortSignal): Promise<HeldOriginal | undefined>
+  /** As `read`, but the bytes stay where they are. Those who know of the same version may share what is held. */
+  hold(path: string, signal: AbortSignal, known: OriginalState): Promise<HeldOriginal | undefined>
 }
 
 export function canHold(source: Source): source is HoldingSource {

@@ -20,7 +20,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 async function hold(path: string): Promise<HeldOriginal | undefined> {
   const source = createFileSource({ name: 'test', folder, maxBytes })
   if (!canHold(source)) throw new Error('a folder cannot be held here')
-  return source.hold(path, signal)
+  return source.hold(path, signal, { version: 'any', byteLength: 0, lastModifiedMs: 0 })
 }
 
 async function put(name: string, text: string): Promise<HeldOriginal> {
