@@ -6,6 +6,7 @@ import { interleave } from '../harness/rounds.ts'
 import { startHalftone } from '../harness/start-halftone.ts'
 import { serverCore, type Running } from '../harness/start-process.ts'
 import { startBufferServer } from '../peers/buffer-server.ts'
+import { installPeers, node20 } from '../peers/install-peers.ts'
 import { hasNginx, startNginx } from '../peers/nginx.ts'
 import { urlOf } from '../peers/url-peer.ts'
 
@@ -28,6 +29,12 @@ async function run(bench: Bench): Promise<ScenarioResult> {
     const nodeHttp = await startBufferServer('node-http', { folder: bench.workspace, body, headers })
     const express = await startBufferServer('express', { folder: bench.workspace, body, headers })
     stop.push(nodeHttp, express)
+    const oldNode = !bench.quick && installPeers(bench.say) ? node20() : undefined
+    const oldExpress =
+      oldNode === undefined
+        ? undefined
+        : await startBufferServer('express', { folder: bench.workspace, body, headers, node: oldNode })
+    if (oldExpress) stop.push(oldExpress)
     const nginx = hasNginx ? await startNginx(bench.workspace, body, headers['content-type'] ?? '') : undefined
     if (nginx) stop.push(nginx)
 
@@ -36,6 +43,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
       logging: [logging, target],
       nodeHttp: [nodeHttp, '/picture'],
       express: [express, '/picture'],
+      ...(oldExpress ? { oldExpress: [oldExpress, '/picture'] as const } : {}),
       ...(nginx ? { nginx: [nginx, '/picture'] as const } : {}),
     } as const
     const notes = [`${target}, ${body.length} bytes of ${headers['content-type']}, 32 connections`]
@@ -76,15 +84,26 @@ async function measure(
 }
 
 function figuresOf(taken: Taken): ScenarioResult['figures'] {
-  const { halftone: ours = [], logging = [], nodeHttp = [], express = [], nginx } = taken
+  const { halftone: ours = [], logging = [], nodeHttp = [], express = [], oldExpress, nginx } = taken
   return [
     figure('hit.halftone', 'Halftone, memory hit', 'req/s', ours),
     figure('hit.logging', 'Halftone, one log line a request', 'req/s', logging),
     figure('hit.node-http', 'bare node:http', 'req/s', nodeHttp),
     figure('hit.express', 'express route', 'req/s', express),
+    ...(oldExpress ? [figure('hit.express-node20', 'express route on Node 20', 'req/s', oldExpress)] : []),
     ...(nginx ? [figure('hit.nginx', 'nginx, static file', 'req/s', nginx)] : []),
     ...(nginx ? [figure('memory-hit/nginx', 'memory hit against nginx', 'ratio', ratios(ours, nginx))] : []),
     figure('memory-hit/express', 'memory hit against express', 'ratio', ratios(ours, express)),
+    ...(oldExpress
+      ? [
+          figure(
+            'memory-hit/express-node20',
+            'memory hit against express on Node 20',
+            'ratio',
+            ratios(ours, oldExpress),
+          ),
+        ]
+      : []),
     // What can be reached at all: nginx has nothing to decide and nothing to run.
     ...(nginx ? [figure('nginx/express', 'nginx against express', 'ratio', ratios(nginx, express))] : []),
     figure('memory-hit/node-http', 'memory hit against bare node:http', 'ratio', ratios(ours, nodeHttp)),
