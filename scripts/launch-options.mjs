@@ -8,12 +8,14 @@ export const nodeFlags = [
   // Node's young generation grows to 64 MB, and pictures that have left the cache wait in it to be freed.
   '--max-semi-space-size=2',
   // V8 lets garbage double a small heap before it looks for it. At 15 % it looked five times a second while pictures came from disk,
-  // which cost half of each. At 50 %, with the allocator below, 144 MB are resident after 20,000 mixed requests.
-  '--heap-growing-percent=50',
+  // which cost half of each. At 40 %, with the allocator below, 146 MB are resident after 20,000 mixed requests.
+  '--heap-growing-percent=40',
+  // While the code is loaded little is garbage: without the five searches for it that a growing heap begins, a start takes a tenth less.
+  '--initial-old-space-size=32',
 ]
 
 /**
- * Gives memory back between pictures of all sizes, where glibc's holes add up: 144 MB resident against some 200 after 20,000 mixed requests.
+ * Gives memory back between pictures of all sizes, where glibc's holes add up: 146 MB resident against some 200 after 20,000 mixed requests.
  * An `LD_PRELOAD` in the environment, be it empty, goes before this one.
  */
 export const jemallocOptions = 'background_thread:true,narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0'

