@@ -38,9 +38,9 @@ export const floors: Readonly<Record<string, number>> = {
 /** Inside transform/, from top to bottom; each imports only what stands after it. */
 export const transformOrder: readonly string[] = ['executor', 'planner', 'negotiation', 'params', 'image']
 
-/** One door to the network; clamd speaks a protocol of its own, and the AWS SDK has a home of its own. */
+/** One door to the network; clamd speaks a protocol of its own, the AWS SDK has a home of its own, and lib/node-http.ts gives out what serves only. */
 const networkDoors: readonly RegExp[] = [/^sources\/guarded-(client|connector)\.ts$/]
-const networkHomes: readonly RegExp[] = [...networkDoors, /^moderation\/clamav-scanner\.ts$/]
+const networkHomes: readonly RegExp[] = [...networkDoors, /^moderation\/clamav-scanner\.ts$/, /^lib\/node-http\.ts$/]
 
 /** Where a package may be imported; a package that is not listed may live in one room only. */
 export const packageHomes: Readonly<Record<string, readonly RegExp[]>> = {
@@ -192,12 +192,17 @@ function readsEnvironment(node: ts.Node): boolean {
 const networkModules = /^(node:)?(http|https|http2|net|tls|dgram)$/
 const networkCalls = new Set(['request', 'get', 'connect', 'createConnection', 'createSocket'])
 
-/** A call of the global `fetch`, or what opens connections imported from a module of Node's, by name or as a whole. */
+/** A call of the global `fetch`, or what opens connections imported from a module of Node's, by name, as a whole or while running. */
 function reachesNetwork(node: ts.Node): boolean {
-  if (ts.isCallExpression(node) && /^(globalThis\.)?fetch$/.test(node.expression.getText())) return true
+  if (ts.isCallExpression(node)) {
+    const [first] = node.arguments
+    if (/^(globalThis\.)?fetch$/.test(node.expression.getText())) return true
+    if (first !== undefined && ts.isStringLiteral(first) && networkModules.test(first.text) && loads(node)) return true
+  }
   if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
     const { importClause, moduleSpecifier } = node
-    if (!networkModules.test(moduleSpecifier.text) || importClause === undefined) return false
+    if (!networkModules.test(moduleSpecifier.text) || importClause === undefined || importClause.isTypeOnly)
+      return false
     const named = importClause.namedBindings
     if (importClause.name !== undefined || named === undefined || ts.isNamespaceImport(named)) return true
     return named.elements.some(({ name, propertyName }) => networkCalls.has((propertyName ?? name).text))
@@ -205,6 +210,8 @@ function reachesNetwork(node: ts.Node): boolean {
   return ts.forEachChild(node, (child) => reachesNetwork(child) || undefined) ?? false
 }
 
+const loads = ({ expression }: ts.CallExpression): boolean =>
+  expression.kind === ts.SyntaxKind.ImportKeyword || /(^|\.)(require|getBuiltinModule)$/.test(expression.getText())
 const isPage = (file: string): boolean => tiedToNothing.includes(roomOf(file))
 const roomOf = (file: string): string => file.split('/')[0] ?? file
 const transformRank = (file: string): number => transformOrder.indexOf(file.split('/')[1] ?? '')
