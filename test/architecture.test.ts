@@ -84,7 +84,11 @@ describe('the rules bite', () => {
     ['a fetch past the door', "export const ask = () => fetch('http://a')", 'the network is reached by'],
     ['a request past the door', "import { request as ask } from 'node:https'\nexport const a = ask", 'the network is'],
     ['a socket past the door', "import net from 'node:net'\nexport const a = net", 'the network is reached by'],
-    ['a socket loaded while running', "export const a = process.getBuiltinModule('node:net')", 'the network is reached'],
+    [
+      'a socket loaded while running',
+      "export const a = process.getBuiltinModule('node:net')",
+      'the network is reached',
+    ],
     ['an export that says nothing', 'export type CacheManager = { a: 1 }', '"manager" says nothing'],
     ['a type-only import up', "import type { App } from '../app.ts'", 'imports run down'],
     ['a dynamic import up', "export const load = () => import('../http/create-server.ts')", 'imports run down'],
