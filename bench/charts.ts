@@ -83,7 +83,7 @@ const charts: readonly Chart[] = [
   },
 ]
 
-/** Draws every chart whose figures are all in the report. */
+/** Draws every chart whose figures are all in the report; the others stay what they are, and say when that was. */
 export async function drawCharts(report: Report, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   const figures = new Map(figuresOf(report).map((one) => [one.id, one]))

@@ -58,9 +58,8 @@ program.action(async (names: string[], options: Options) => {
   const changes = baseline ? compare(report, baseline) : []
   for (const change of changes) process.stdout.write(`  ${change}\n`)
   if (options.json !== undefined) await save(options.json, report)
-  const whole = merge(baseline, report)
-  if (options.saveBaseline) await save(baselineFile, whole)
-  if (options.charts) await drawCharts(whole, join(home, 'docs', 'bench'))
+  if (options.saveBaseline) await save(baselineFile, merge(baseline, report))
+  if (options.charts) await drawCharts(report, join(home, 'docs', 'bench'))
   if (options.strict && changes.some((change) => change.startsWith('worse'))) process.exitCode = 1
 })
 

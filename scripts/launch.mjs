@@ -3,7 +3,7 @@
 //   node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-options.mjs'
@@ -12,6 +12,7 @@ import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-option
 const minimumNode = [22, 18]
 const broughtNode = '24.21.0'
 const lockStaleMs = 10 * 60_000
+const lockUnwrittenMs = 5000
 
 const parent = process.ppid
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
@@ -33,19 +34,12 @@ function isNewEnough(version) {
 /** Two launches at once (a server and the tests, say) must not install into each other's feet. */
 function locked(work) {
   const lock = join(root, '.launch-lock')
-  const mine = `${lock}.${process.pid}`
-  const unlock = () => rmSync(lock, { force: true })
-  // Written first and linked then: nobody finds a lock that does not say whose it is.
-  writeFileSync(mine, String(process.pid))
-  try {
-    for (let waited = 0; !takes(mine, lock); waited += 200) {
-      if (waited === 1000) say('another launch is installing; waiting for it')
-      if (isLeftBehind(lock)) rmSync(lock, { recursive: true, force: true })
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
-    }
-  } finally {
-    rmSync(mine, { force: true })
+  for (let waited = 0; !takes(lock); waited += 200) {
+    if (waited === 1000) say('another launch is installing; waiting for it')
+    if (isLeftBehind(lock)) rmSync(lock, { recursive: true, force: true })
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   }
+  const unlock = () => void (holderOf(lock) === process.pid && rmSync(lock, { force: true }))
   process.once('exit', unlock)
   try {
     return work()
@@ -55,9 +49,9 @@ function locked(work) {
   }
 }
 
-function takes(mine, lock) {
+function takes(lock) {
   try {
-    linkSync(mine, lock)
+    writeFileSync(lock, String(process.pid), { flag: 'wx' })
     return true
   } catch (error) {
     if (error.code !== 'EEXIST') throw error
@@ -65,16 +59,35 @@ function takes(mine, lock) {
   }
 }
 
-/** Ctrl-C in the first installation ends this process without a word, and the next start must not wait for it. */
+/**
+ * Ctrl-C in the first installation ends this process without a word, and the next start must not wait for it. Nor for itself: where
+ * numbers are few, as in a container, it may have got that of the one which left the lock.
+ */
 function isLeftBehind(lock) {
+  const holder = holderOf(lock)
+  // Nothing is in it yet, or never will be: it is written right after it was made.
+  if (holder === undefined) return ageOf(lock) > lockUnwrittenMs
+  if (holder === process.pid) return true
   try {
-    const { mtimeMs } = statSync(lock)
-    if (Date.now() - mtimeMs > lockStaleMs) return true
-    process.kill(Number(readFileSync(lock, 'utf8')), 0)
-    return false
+    process.kill(holder, 0)
+    return ageOf(lock) > lockStaleMs
   } catch (error) {
     return error.code === 'ESRCH'
   }
+}
+
+function holderOf(lock) {
+  try {
+    const holder = Number(readFileSync(lock, 'utf8'))
+    return Number.isInteger(holder) && holder > 0 ? holder : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function ageOf(lock) {
+  const facts = statSync(lock, { throwIfNoEntry: false })
+  return facts === undefined ? 0 : Date.now() - facts.mtimeMs
 }
 
 function bringNode() {

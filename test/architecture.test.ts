@@ -99,6 +99,13 @@ describe('the rules bite', () => {
     expect(faults[0]).toContain(fault)
   })
 
+  test('what opens connections is not given out by what serves', () => {
+    const text = "export const { createServer, request } = process.getBuiltinModule('node:http')"
+    expect(findFaults([factsOf('lib/node-http.ts', text)])).toEqual([
+      'lib/node-http.ts: gives out what serves only, not request',
+    ])
+  })
+
   test('comments and strings do not mislead it', () => {
     const text = "// import '../app.ts' and process.env\nexport const text = \"import x from '../app.ts'; process.env\""
     expect(findFaults([factsOf('lib/text.ts', text)])).toEqual([])

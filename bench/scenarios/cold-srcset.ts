@@ -50,7 +50,7 @@ async function runOn(picture: string, bench: Bench): Promise<Pick<ScenarioResult
   }
   try {
     for (let set = 0; set < before; set++) await askAll(set)
-    await sharp.render({ files: files.slice(0, 2), variants })
+    await sharp.render({ files: files.slice(0, before === 1 ? 1 : 2), variants })
     clock.halftone.length = 0
     const taken = await interleave(bench.rounds, {
       halftone: async (round) => (await cpuMsOf(server, () => askAll(before + round))).all,

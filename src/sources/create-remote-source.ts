@@ -75,6 +75,7 @@ function createOrigin(origin: OriginConfig, name: string, config: RemoteSourceCo
     onRefused: (fields) => emit('address_refused', fields),
     resolveHost: deps.resolveHost,
   })
+  client.prepare()
   return origin.kind === 'http'
     ? createHttpOrigin(origin, { name, client, maxBytes })
     : createWebOrigin(origin, { name, client, maxBytes })

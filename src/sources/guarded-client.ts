@@ -9,7 +9,7 @@ import type { GuardedConnectorOptions } from './guarded-connector.ts'
 import { readBody } from './read-body.ts'
 import type { ResolveHost } from './resolve-host.ts'
 import { assertFetchable, assertNoDowngrade, assertWebPort, parseSourceUrl, type OwnHosts } from './source-url.ts'
-import { abortError } from './until-aborted.ts'
+import { abortError, untilAborted } from './until-aborted.ts'
 
 export type GuardedClientOptions = {
   readonly limits: FetchLimits
@@ -58,6 +58,8 @@ export interface GuardedClient {
   get(request: GuardedRequest, signal: AbortSignal): Promise<GuardedAnswer>
   /** A redirect is an answer like any other: what is posted goes where it was meant to go. */
   post(request: GuardedPost, signal: AbortSignal): Promise<GuardedAnswer>
+  /** Loads what the first request needs, for who is going to send one: 0.2 s in which nothing else is answered. */
+  prepare(): void
   close(): Promise<void>
 }
 
@@ -71,11 +73,21 @@ const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
   let opened: Promise<Wire> | undefined
+  let isClosed = false
+  const open = (): Promise<Wire> => {
+    opened ??= openWire(options).catch((error: unknown) => {
+      // No descriptor was free, say: the next one who asks may have better luck.
+      opened = undefined
+      throw new AppError('source_failed', { detail: 'The client could not be loaded.', cause: error })
+    })
+    return opened
+  }
   const within = async (signal: AbortSignal, work: (wire: Wire, bounded: AbortSignal) => Promise<GuardedAnswer>) => {
     if (signal.aborted) throw abortError(signal)
+    if (isClosed) throw new AppError('source_failed', { detail: 'The server is closing.' })
     try {
       const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
-      return await work(await (opened ??= openWire(options)), bounded)
+      return await work(await untilAborted(open(), bounded), bounded)
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error
     }
@@ -83,13 +95,18 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   return {
     get: (request, signal) => within(signal, (wire, bounded) => follow(request, wire, options, bounded)),
     post: (request, signal) => within(signal, (wire, bounded) => postOnce(request, wire, options, bounded)),
-    close: async () => (await opened)?.agent.destroy(),
+    prepare: () => void open().catch(() => undefined),
+    async close() {
+      isClosed = true
+      const wire = await opened?.catch(() => undefined)
+      await wire?.agent.destroy()
+    },
   }
 }
 
 type Wire = { readonly send: typeof request; readonly agent: Agent; readonly via: string }
 
-/** undici is not loaded before something is to be fetched: a folder's server does without its 8 MB and the time they take at start. */
+/** undici is not loaded before something is to be fetched: a folder's server does without its memory and the time it takes at start. */
 async function openWire(options: GuardedClientOptions): Promise<Wire> {
   const [{ Agent, request: send }, { createGuardedConnector }] = await Promise.all([
     import('undici'),

@@ -9,8 +9,8 @@ type Held = {
 }
 
 /**
- * Variants of one original that are wanted at once hold one open file: opening it anew for each takes six turns of a thread, which together
- * cost the front as much as answering. Only who has seen the same version shares, so a file that was put in its place is opened for itself.
+ * Variants of one original that are wanted at once hold one open file: opening it anew for each takes six turns of a thread
+ * (docs/decisions/shared-decode.md says what that costs). Only who has seen the same version shares, so a file that was put in its place is opened for itself.
  */
 export function shareHolds(
   hold: (path: string, signal: AbortSignal) => Promise<HeldOriginal | undefined>,

@@ -40,6 +40,7 @@ export const transformOrder: readonly string[] = ['executor', 'planner', 'negoti
 
 /** One door to the network; clamd speaks a protocol of its own, the AWS SDK has a home of its own, and lib/node-http.ts gives out what serves only. */
 const networkDoors: readonly RegExp[] = [/^sources\/guarded-(client|connector)\.ts$/]
+const serverHome = 'lib/node-http.ts'
 const networkHomes: readonly RegExp[] = [...networkDoors, /^moderation\/clamav-scanner\.ts$/, /^lib\/node-http\.ts$/]
 
 /** Where a package may be imported; a package that is not listed may live in one room only. */
@@ -86,6 +87,8 @@ function faultsOfFile({ file, exports = [], readsEnvironment, reachesNetwork, is
     faults.push(`${file}: the environment is read in ${environmentHome} only`)
   if (reachesNetwork === true && !isPage(file) && !networkHomes.some((home) => home.test(file)))
     faults.push(`${file}: the network is reached by sources/guarded-client.ts only`)
+  const opening = exports.filter((name) => file === serverHome && networkCalls.has(name))
+  if (opening.length > 0) faults.push(`${file}: gives out what serves only, not ${opening.join(', ')}`)
   for (const word of [...wordsOf(file), ...exports.flatMap(wordsOf)]) {
     if (bannedWords.has(word)) faults.push(`${file}: "${word}" says nothing, name the thing`)
   }
@@ -170,11 +173,20 @@ function exportsOf(statement: ts.Statement): string[] {
   if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return []
   if (modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) return ['default']
   if (ts.isVariableStatement(statement)) {
-    return statement.declarationList.declarations.flatMap(({ name }) => (ts.isIdentifier(name) ? [name.text] : []))
+    return statement.declarationList.declarations.flatMap(({ name }) => namesIn(name))
   }
   const named =
     ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement) || ts.isTypeAliasDeclaration(statement)
   return (named || ts.isInterfaceDeclaration(statement)) && statement.name !== undefined ? [statement.name.text] : []
+}
+
+/** Of a pattern both what a member is called and what it was. */
+function namesIn(name: ts.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text]
+  return name.elements.flatMap((element) => {
+    if (ts.isOmittedExpression(element)) return []
+    return [...(element.propertyName ? [element.propertyName.getText()] : []), ...namesIn(element.name)]
+  })
 }
 
 /** `process.env`, `process['env']`, `const { env } = process`, `import { env } from 'node:process'`. */
@@ -197,7 +209,8 @@ function reachesNetwork(node: ts.Node): boolean {
   if (ts.isCallExpression(node)) {
     const [first] = node.arguments
     if (/^(globalThis\.)?fetch$/.test(node.expression.getText())) return true
-    if (first !== undefined && ts.isStringLiteral(first) && networkModules.test(first.text) && loads(node)) return true
+    if (first !== undefined && ts.isStringLiteralLike(first) && networkModules.test(first.text) && loads(node))
+      return true
   }
   if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
     const { importClause, moduleSpecifier } = node

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { bareEnvironment } from './run-halftone.ts'
 import { projectRoot } from './start-halftone.ts'
 
 export type SpawnedHalftone = {
@@ -16,10 +17,9 @@ export async function spawnHalftone(
   settings: Record<string, string>,
   args: readonly string[] = ['serve'],
 ): Promise<SpawnedHalftone> {
-  const { PATH = '' } = process.env
   const child = spawn(process.execPath, ['src/main.ts', ...args], {
     cwd: projectRoot,
-    env: { PATH, PORT: '0', HOST: '127.0.0.1', ...settings },
+    env: { ...bareEnvironment(), PORT: '0', HOST: '127.0.0.1', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

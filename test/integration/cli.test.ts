@@ -1,12 +1,14 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { commands } from '../../src/cli/commands.ts'
 import { drawQuadrantsJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
 import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { projectRoot, startHalftone } from '../helpers/start-halftone.ts'
 import { pathOf, startUploads, targetOf, type UploadServer } from '../helpers/upload-api.ts'
@@ -26,17 +28,8 @@ afterAll(() => {
   rmSync(dataDir, { recursive: true, force: true })
 })
 
-function run(
-  args: readonly string[],
-  settings: Record<string, string> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { PATH = '' } = process.env
-  const env = { PATH, HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir, ...settings }
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
-    })
-  })
+function run(args: readonly string[], settings: Record<string, string> = {}): Promise<Ran> {
+  return runHalftone(args, { HALFTONE_SOURCE: originals.folder, HALFTONE_DATA_DIR: dataDir, ...settings })
 }
 
 describe('help', () => {
@@ -47,6 +40,20 @@ describe('help', () => {
       expect([code, stdout.startsWith('Usage: halftone')]).toEqual([0, true])
     },
   )
+
+  test.each(Object.keys(commands))('what the row of %s loads is that command', async (name) => {
+    const [program, add] = [new Command(), await commands[name]?.()]
+    add?.(program)
+    expect(program.commands.map((command) => command.name())).toEqual([name])
+  })
+
+  test('the version, help without a command and help for one', async () => {
+    const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string }
+    expect(await run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` })
+    const all = await run(['help'])
+    for (const name of Object.keys(commands)) expect(all.stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
+    expect((await run(['help', 'audit'])).stdout).toContain('Usage: halftone audit')
+  })
 
   test('a wrong command says where help is, with exit code 2', async () => {
     const { code, stderr } = await run(['sevre'])

@@ -77,6 +77,18 @@ describe('what comes in raw', () => {
     expect(heard).not.toMatch(/^HTTP\/1.1 400/)
   })
 
+  test('nor behind two, of which the first has been answered', async () => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    let heard = ''
+    socket.setEncoding('latin1').on('data', (chunk: string) => (heard += chunk))
+    const ask = (target: string) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`
+    socket.write(ask('/-/health') + ask('/a.jpg?w=257&fm=avif'))
+    await expect.poll(() => heard).toContain('HTTP/1.1 200')
+    socket.write('what is this\r\n\r\n')
+    await once(socket, 'close')
+    expect(heard).not.toContain('HTTP/1.1 400')
+  })
+
   test('a method that is refused is logged as it was sent', async () => {
     await fetch(`${halftone.origin}/a.jpg`, { method: 'DELETE', headers: { 'x-request-id': 'was-delete' } })
     await expect

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { hasS3Server, startS3Server, type S3Server } from '../helpers/s3-server.ts'
-import { projectRoot } from '../helpers/start-halftone.ts'
+import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
 
 if (!hasS3Server) console.log('skipped: no S3 server here (apt-get install radosgw ceph-mon ceph-osd ceph-common)')
 
@@ -39,18 +38,12 @@ type Report = {
   corsRule?: { CORSRules: CORSRule[] }
 }
 
-async function halftone(...args: string[]): Promise<{ code: number; stdout: string }> {
-  const { PATH = '' } = process.env
-  const settings = {
-    ...{ PATH, HALFTONE_SOURCE: dataDir, HALFTONE_DATA_DIR: dataDir, HALFTONE_UPLOADS: 's3://uploads' },
+function halftone(...args: string[]): Promise<Ran> {
+  return runHalftone(args, {
+    ...{ HALFTONE_SOURCE: dataDir, HALFTONE_DATA_DIR: dataDir, HALFTONE_UPLOADS: 's3://uploads' },
     ...{ S3_ENDPOINT: server.endpoint, S3_REGION: server.region, S3_FORCE_PATH_STYLE: 'true' },
     ...{ AWS_ACCESS_KEY_ID: server.accessKeyId, AWS_SECRET_ACCESS_KEY: server.secretAccessKey },
     HALFTONE_API_ORIGINS: 'https://app.example',
-  }
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env: settings }, (error, stdout) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout }),
-    )
   })
 }
 

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -6,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { newId } from '../../src/lib/new-id.ts'
 import type { Finding } from '../../src/uploads/doctor/checks.ts'
 import { blobFile } from '../../src/uploads/targets/blob-key.ts'
-import { projectRoot } from '../helpers/start-halftone.ts'
+import { runHalftone } from '../helpers/run-halftone.ts'
 import { owner } from '../helpers/store-records.ts'
 import { addBytes, addReady, addUpload, never, openStage, type Stage } from '../helpers/upload-stage.ts'
 
@@ -279,16 +278,8 @@ test('20,000 objects are compared in pages, and the three ghosts among them are 
 
 describe('the command', () => {
   const doctor = (...args: string[]) => run('doctor', ...args)
-
-  function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const { PATH = '' } = process.env
-    const env = { PATH, HALFTONE_SOURCE: stage.folder, HALFTONE_DATA_DIR: stage.folder }
-    return new Promise((resolve) => {
-      execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) =>
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
-      )
-    })
-  }
+  const run = (...args: string[]) =>
+    runHalftone(args, { HALFTONE_SOURCE: stage.folder, HALFTONE_DATA_DIR: stage.folder })
 
   test('exits with 0 when all is well, and with 1 when something is left', async () => {
     const { key } = await addReady(stage)

@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { apiKeyHash } from '../../src/auth/api-key-secret.ts'
 import { migrateStores, openStores } from '../../src/db/open-stores.ts'
-import { projectRoot } from '../helpers/start-halftone.ts'
+import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
 
 let dataDir = ''
 beforeAll(async () => {
@@ -16,19 +15,8 @@ afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const keys = (...args: readonly string[]) => run(['keys', ...args])
 
-function run(
-  args: readonly string[],
-  settings: Record<string, string> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { PATH = '' } = process.env
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['src/main.ts', ...args],
-      { cwd: projectRoot, env: { PATH, HALFTONE_DATA_DIR: dataDir, ...settings } },
-      (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
-    )
-  })
+function run(args: readonly string[], settings: Record<string, string> = {}): Promise<Ran> {
+  return runHalftone(args, { HALFTONE_DATA_DIR: dataDir, ...settings })
 }
 
 test('a key is made, listed and revoked; its secret is shown once and stored nowhere', async () => {

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -23,8 +23,9 @@ beforeEach(async () => {
 })
 afterEach(() => rm(clone, { recursive: true, force: true }))
 
-function launch() {
-  const child = spawn(process.execPath, ['scripts/launch.mjs', 'entry.ts'], { cwd: clone })
+function launch(before = ':') {
+  const command = `${before}; exec ${process.execPath} scripts/launch.mjs entry.ts`
+  const child = spawn('sh', ['-c', command], { cwd: clone })
   let told = ''
   child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))
   return { told: () => told, out: text(child.stdout) }
@@ -32,10 +33,21 @@ function launch() {
 
 const locksIn = async (folder: string) => (await readdir(folder)).filter((name) => name.startsWith('.launch-lock'))
 
-test('the lock of a launch that was ended does not hold up the next one', async () => {
-  const gone = spawnSync(process.execPath, ['--version']).pid
-  await writeFile(join(clone, '.launch-lock'), String(gone))
+test.each([
+  ['that was ended', () => String(spawnSync(process.execPath, ['--version']).pid)],
+  ['that never wrote into it', () => ''],
+])('the lock of a launch %s does not hold up the next one', async (_, holder) => {
+  const lock = join(clone, '.launch-lock')
+  await writeFile(lock, holder())
+  await utimes(lock, new Date(), new Date(Date.now() - 10_000))
   const { told, out } = launch()
+  expect(await out).toBe('here\n')
+  expect(told()).toBe('halftone: installing packages\n')
+  expect(await locksIn(clone)).toEqual([])
+})
+
+test('nor does one with its own number in it, as after a restart in a container', async () => {
+  const { told, out } = launch('printf $$ > .launch-lock')
   expect(await out).toBe('here\n')
   expect(told()).toBe('halftone: installing packages\n')
   expect(await locksIn(clone)).toEqual([])
@@ -45,7 +57,7 @@ test('while another launch installs it is waited for, and the waiting is told', 
   await writeFile(join(clone, '.launch-lock'), String(process.pid))
   const { told, out } = launch()
   await expect.poll(told, { timeout: 20_000 }).toContain('another launch is installing; waiting for it')
-  expect(await locksIn(clone)).toContain('.launch-lock')
+  expect(await locksIn(clone)).toEqual(['.launch-lock'])
   await rm(join(clone, '.launch-lock'))
   expect(await out).toBe('here\n')
   expect(await locksIn(clone)).toEqual([])

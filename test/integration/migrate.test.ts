@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { projectRoot } from '../helpers/start-halftone.ts'
+import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
 
 let dataDir: string
 beforeEach(() => {
@@ -13,19 +12,8 @@ beforeEach(() => {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
 })
 
-function migrate(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { PATH = '' } = process.env
-  const env = { PATH, HALFTONE_SOURCE: dataDir, HALFTONE_DATA_DIR: dataDir }
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['src/main.ts', 'migrate', ...args],
-      { cwd: projectRoot, env },
-      (error, stdout, stderr) => {
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
-      },
-    )
-  })
+function migrate(...args: string[]): Promise<Ran> {
+  return runHalftone(['migrate', ...args], { HALFTONE_SOURCE: dataDir, HALFTONE_DATA_DIR: dataDir })
 }
 
 test('a new database is made, and the second run has nothing to do', async () => {

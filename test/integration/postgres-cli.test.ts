@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrateStores } from '../../src/db/open-stores.ts'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { hasPostgres, noPostgres, startPostgres, type PostgresServer } from '../helpers/postgres-server.ts'
-import { projectRoot } from '../helpers/start-halftone.ts'
+import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
 import { startUploads } from '../helpers/upload-api.ts'
 
 if (!hasPostgres) console.log(noPostgres)
@@ -24,16 +24,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string }
-
 function run(args: readonly string[], settings: Record<string, string>): Promise<Ran> {
-  const { PATH = '' } = process.env
-  const env = { PATH, HALFTONE_SOURCE: folder, HALFTONE_DATA_DIR: join(folder, 'data'), ...settings }
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['src/main.ts', ...args], { cwd: projectRoot, env }, (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
-    })
-  })
+  return runHalftone(args, { HALFTONE_SOURCE: folder, HALFTONE_DATA_DIR: join(folder, 'data'), ...settings })
 }
 
 /** Turns to TLS as PostgreSQL does, with a certificate of its own for another host. */
