@@ -6,11 +6,11 @@ const picture = /\.(jpe?g|png|webp|gif|avif|svg|heic|tiff?)$/i
 const maxListed = 50
 const maxDepth = 3
 
-/** Paths of a few pictures of the first public source, for the greeting and the playground; found once, at start. */
+/** Paths of a few pictures of the first public source that is served under every host, for the greeting and the playground; found once, at start. */
 export function listSamples(config: Config): string[] {
   const source = config.sources
     .filter((one) => one.kind === 'folder')
-    .find((one) => one.visibility === 'public' && one.signed !== 'always')
+    .find((one) => one.visibility === 'public' && one.signed !== 'always' && one.host === undefined)
   if (!source) return []
   const prefix = source.pathPrefix === '/' ? '' : source.pathPrefix.replace(/\/$/, '')
   return listPictures(source.folder, maxDepth).map(

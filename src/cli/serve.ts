@@ -26,7 +26,9 @@ export function addServeCommand(program: Command): void {
       'after',
       '\nSettings come from the environment: docs/configuration.md. Stop with Ctrl-C or SIGTERM: running answers are finished first.',
     )
-    .action(async (options: { printConfig?: boolean; json?: boolean; drawSamples?: boolean }) => {
+    .action(async (options: { printConfig?: boolean; json?: boolean; drawSamples?: boolean }, command: Command) => {
+      if (options.json && !options.printConfig)
+        command.error('error: --json says how --print-config prints: expected both, got --json alone')
       const config = readConfig({ isServing: true })
       if (options.printConfig)
         return void process.stdout.write(`${printConfig(config, options.json ? 'json' : 'text')}\n`)

@@ -38,10 +38,11 @@ function describeIssue(settingName: string, issue: z.core.$ZodIssue, knownKeys: 
 
 function unknownKeys(keys: readonly string[], knownKeys: readonly string[]): string {
   const named = keys.map((key) => {
+    if (knownKeys.includes(key)) return `${JSON.stringify(key)} (is there for another kind: "kind" may be missing)`
     const nearest = nearestName(key, knownKeys)
     return JSON.stringify(key) + (nearest === undefined ? '' : ` (did you mean ${nearest}?)`)
   })
-  return `expected only keys that exist, got ${named.join(', ')}. Correct or remove it.`
+  return `expected only keys that exist here, got ${named.join(', ')}. Correct or remove it.`
 }
 
 /** Keys whose values are never quoted, as somebody may have written the secret itself there. */

@@ -33,7 +33,9 @@ export function renderImage(
   deps: RenderDeps,
   signal: AbortSignal,
 ): Promise<CachedResult> {
-  return deps.originalBudget.spend(wanted.state.byteLength, async () => {
+  const { source } = request
+  const isHeld = canHold(source) && !deps.slowSources.isSlow(source.name)
+  const render = async () => {
     const original = await openOriginal(request, wanted.state, deps, withDeadline(signal, deps.sourceTimeoutMs))
     if (!original) throw new AppError('not_found')
     const rendered = await renderIfWanted(request, { original, wanted: wanted.state }, deps, signal)
@@ -44,7 +46,9 @@ export function renderImage(
       createdAtMs: wanted.nowMs,
       facts: { format: rendered.format, width: rendered.width, height: rendered.height },
     }
-  })
+  }
+  // What a renderer reads itself takes no memory here.
+  return isHeld ? render() : deps.originalBudget.spend(wanted.state.byteLength, render)
 }
 
 /** Held where the source can do that, so that a renderer reads it; read here otherwise, and where a renderer would have to wait for a disk. */
@@ -77,7 +81,7 @@ async function renderIfWanted(
 function jobOriginal(
   original: Original | HeldOriginal,
   { source }: ImageRequest,
-  { sourceTimeoutMs, slowSources }: RenderDeps,
+  { sourceTimeoutMs, slowSources, originalBudget }: RenderDeps,
   signal: AbortSignal,
 ): JobOriginal {
   if ('bytes' in original) return original.bytes
@@ -90,7 +94,8 @@ function jobOriginal(
       if (!(await original.isUnchanged(withDeadline(signal, sourceTimeoutMs)))) throw new OriginalChanged()
     },
     async read() {
-      const bytes = await original.read(withDeadline(signal, sourceTimeoutMs))
+      const read = () => original.read(withDeadline(signal, sourceTimeoutMs))
+      const bytes = await originalBudget.spend(byteLength, read)
       if (!bytes) throw new OriginalChanged()
       return bytes
     },

@@ -42,6 +42,10 @@ export type AnsweredRequest = {
 const headerRoomBytes = 16_384
 const longestHeadMs = 20_000
 
+// Requests of one connection that nobody has waited for: browsers and CDNs send one, load generators some ten. Node's parser takes
+// thousands of them in one read, and each is work before the next connection is looked at.
+const maxUnanswered = 64
+
 // How long a refused connection may take to read why.
 const refusalGraceMs = 1000
 
@@ -64,14 +68,17 @@ export function createServer(deps: ServerDeps): Server {
       optimizeEmptyRequests: true,
     },
     (request, response) => {
+      // The rest of what was read with them still arrives.
+      if (request.socket.destroyed) return
+      if (answering(request.socket) > maxUnanswered) return void request.socket.destroy()
       if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
       if (isPage(request.url ?? '/')) answerPage(request, response, deps)
       else void answerHitOrImage(request, response, hitDeps)
     },
   )
   server.maxConnections = maxConnections
-  const isAnswering = countAnswers(server)
-  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, isAnswering(socket)))
+  const answering = countAnswers(server)
+  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, answering(socket) > 0))
   if (deps.hasHits) {
     const onBroken = (error: unknown) => deps.onBroken(error)
     server.hits = takeConnections(server, { ...hitDeps, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
@@ -228,15 +235,16 @@ function refuse(raw: RawRequest, error: AppError, deps: ServerDeps): ImageAnswer
   })
 }
 
-/** Whether a request of the connection has not been answered yet; several may be under way. */
-function countAnswers(server: Server): (connection: object) => boolean {
+/** How many requests of a connection have not been answered yet. */
+function countAnswers(server: Server): (connection: object) => number {
   const underWay = new WeakMap<object, number>()
   const change = (connection: object, by: number) => underWay.set(connection, (underWay.get(connection) ?? 0) + by)
-  server.on('request', ({ socket }, response) => {
+  // Before they are answered.
+  server.prependListener('request', ({ socket }, response) => {
     change(socket, 1)
     response.once('close', () => change(socket, -1))
   })
-  return (connection) => (underWay.get(connection) ?? 0) > 0
+  return (connection) => underWay.get(connection) ?? 0
 }
 
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket, isAnswering: boolean): void {

@@ -33,7 +33,12 @@ const listableForMs = 60_000
  */
 export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions): RemoteOrigin {
   let loading: Promise<Bucket> | undefined
-  const open = () => (loading ??= openBucket(config, options))
+  const open = () =>
+    (loading ??= openBucket(config, options).catch((error: unknown) => {
+      // The next one who asks may have better luck.
+      loading = undefined
+      throw error
+    }))
   return {
     name: options.name,
     async fetch(path, validators, signal) {

@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/authenticator.ts'
 import type { UploadRecord } from '../db/records.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { contentTypeOfName } from '../transform/image/formats.ts'
 import { assertSum, confirmUpload, isVerdict } from './confirm-upload.ts'
 import { dropStaging, rejectUpload } from './end-upload.ts'
 import { intendedImage } from './intended-image.ts'
@@ -34,7 +35,7 @@ export async function receiveUpload(
   const { fields, principal, idempotencyKey } = asked
   const image = await intendedImage(fields, principal, deps)
   const { rules } = image
-  const contentType = normalType(file.contentType)
+  const contentType = typeOf(file)
   assertIntent(rules, { contentType, byteLength: undefined })
   const filename = fields.filename ?? plainName(file.filename)
   // What is known of the file before it is read; the rest is its SHA-256.
@@ -51,6 +52,12 @@ export async function receiveUpload(
     return { upload: by.idempotency ? await noteSum(upload, sha256, deps) : upload, sha256 }
   }
   return fillUpload(upload, write, deps, signal)
+}
+
+/** curl, for one, knows few extensions and says of a WebP that it is some bytes. What it really is gets asked of the bytes in any case. */
+function typeOf({ filename, contentType }: ReceivedFile): string {
+  const said = normalType(contentType)
+  return said === 'application/octet-stream' ? (contentTypeOfName(filename) ?? said) : said
 }
 
 /** By which the same file is known when it is sent again. */

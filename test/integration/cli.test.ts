@@ -170,6 +170,11 @@ describe('explain of an uploaded image', () => {
 })
 
 describe('serve', () => {
+  test('--json without it starts nothing', async () => {
+    const { code, stderr } = await run(['serve', '--json'])
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('--print-config') as string })
+  })
+
   test('--print-config shows no secret', async () => {
     const { code, stdout } = await run(['serve', '--print-config'], {
       HALFTONE_SIGNING_KEYS: 'k1:sesame-open-the-door',

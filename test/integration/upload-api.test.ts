@@ -82,6 +82,13 @@ describe('Idempotency-Key', () => {
     expect((await user.post('/v1/uploads', intent, key)).json['code']).toBe('idempotency_mismatch')
   })
 
+  test('a file that a client calls some bytes is what its name says', async () => {
+    const user = await server.user('untyped')
+    const untyped = { type: 'application/octet-stream', name: 'photo.JPG' }
+    expect(await user.form({}, photo, untyped)).toMatchObject({ status: 200, json: { state: 'ready' } })
+    expect(await user.form({}, photo, { ...untyped, name: 'photo' })).toMatchObject({ status: 415 })
+  })
+
   test('what was wrong with a form is so again, and what came of it is gone when it was deleted', async () => {
     const user = await server.user('idem-wrong')
     const text = Buffer.from('no picture '.repeat(50))

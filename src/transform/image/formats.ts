@@ -35,6 +35,15 @@ export function contentTypeOf(format: InputFormat | OutputFormat): string {
   return format in outputFormats ? outputFormats[format as OutputFormat].contentType : inputContentTypes[format]
 }
 
+const otherExtensions: Readonly<Record<string, InputFormat>> = { jpg: 'jpeg', tif: 'tiff', heif: 'heic' }
+
+/** What a file is by its name, where nobody says more. */
+export function contentTypeOfName(filename: string): string | undefined {
+  const extension = /\.([a-z]+)$/i.exec(filename)?.[1]?.toLowerCase() ?? ''
+  const format = otherExtensions[extension] ?? inputFormats.find((format) => format === extension)
+  return format && inputContentTypes[format]
+}
+
 /** File name extension without the dot, for Content-Disposition. */
 export function extensionOf(format: InputFormat | OutputFormat): string {
   return format in outputFormats ? outputFormats[format as OutputFormat].extension : format

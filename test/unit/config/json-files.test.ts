@@ -95,6 +95,11 @@ describe('HALFTONE_SOURCES_FILE', () => {
     ['no name', sources({ folder: 'photos' }), ['sources[0].name', 'nothing']],
     ['a name with a slash', sources({ name: 'a/b', folder: 'photos' }), ['sources[0].name', 'a/b']],
     ['a kind that is none', sources({ name: 'a', kind: 'ftp' }), ['sources[0].kind', 'folder, s3, http or web']],
+    [
+      'a kind that was left out',
+      sources({ name: 'a', url: 'http://a' }),
+      ['sources[0]', '"url" (is there for another kind'],
+    ],
     ['a key of another kind', sources({ name: 'a', kind: 's3', bucket: 'b', folder: 'x' }), ['sources[0]', '"folder"']],
     ['a prefix with dots', sources({ name: 'a', folder: 'photos', pathPrefix: 'photos' }), ['pathPrefix', '/photos']],
     ['a host with a port', sources({ name: 'a', folder: 'photos', host: 'x:80' }), ['sources[0].host', 'x:80']],

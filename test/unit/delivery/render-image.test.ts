@@ -41,3 +41,29 @@ test('after a disk has kept a renderer waiting, the front reads the originals of
   for (let time = 0; time < 2; time++) await renderImage(request, { state, etag: 'e', nowMs: 0 }, deps, never)
   expect(given).toEqual(['file', 'bytes'])
 })
+
+test('originals that renderers read themselves take nothing of the memory for originals', async () => {
+  const source = {
+    name: 'folder',
+    stat: () => Promise.resolve(state),
+    read: () => Promise.resolve({ ...state, bytes: Buffer.from('abc') }),
+    hold: () => Promise.resolve(held),
+    close: () => Promise.resolve(),
+  }
+  const rendering = Promise.withResolvers<unknown>()
+  const slowSources = createSlowSources({ nowMs: () => 0, onSlow: () => undefined })
+  const deps = {
+    rendererPool: { render: () => rendering.promise },
+    ...{ originalBudget: createOriginalBudget(4), slowSources, sourceTimeoutMs: 1000 },
+    ...{ onRendered: () => undefined, onRenderFailed: () => undefined },
+  } as unknown as RenderDeps
+  const render = () =>
+    renderImage({ source, path: '/a.jpg' } as unknown as ImageRequest, { state, etag: 'e', nowMs: 0 }, deps, never)
+  const all = [render(), render()]
+  slowSources.note('folder')
+  // From here on they are read in front: the first is let through, the second does not fit beside it.
+  all.push(render())
+  await expect(render()).rejects.toMatchObject({ code: 'overloaded' })
+  rendering.resolve({ body: Buffer.from('x'), format: 'png', width: 1, height: 1 })
+  expect(await Promise.all(all)).toHaveLength(3)
+})
