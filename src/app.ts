@@ -96,7 +96,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     fetching: config.fetching,
     onEvent: (event: SourceEvent, source: string, fields: Readonly<Record<string, string>>) => {
       metrics.event('sources', event)
-      if (loudSourceEvents.has(event)) logger.warn(`source_${event}`, { source, ...fields })
+      const hint = event === 'address_refused' ? { setting: 'HALFTONE_ALLOW_ADDRESSES' } : {}
+      if (loudSourceEvents.has(event)) logger.warn(`source_${event}`, { source, ...fields, ...hint })
     },
   }
   const sources = createSources(config.sources, sourceDeps, writing?.uploads.source)

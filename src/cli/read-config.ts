@@ -20,7 +20,10 @@ export function readConfig({ isServing = false } = {}): Config {
 function paramFaults({ presets, sources }: Config): ConfigFault[] {
   const written = [
     ...Object.entries(presets).map(([name, query]) => ({ name: `HALFTONE_PRESETS_FILE ${name}`, query })),
-    ...sources.map((source) => ({ name: `default params of source ${source.name}`, query: source.defaultParams })),
+    ...sources.map((source) => ({
+      name: `HALFTONE_DEFAULT_PARAMS, or defaultParams in HALFTONE_SOURCES_FILE, of source ${source.name}`,
+      query: source.defaultParams,
+    })),
   ]
   return written.flatMap(({ name, query }) =>
     checkParams(query, presets).map((fault) => ({

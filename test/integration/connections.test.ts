@@ -15,6 +15,8 @@ beforeAll(async () => {
   originals = makePictureFolder({ 'a.jpg': await drawGradientJpeg(300, 200) })
   halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_REQUEST_TIMEOUT_SECONDS: '2' })
   port = Number(new URL(halftone.origin).port)
+  // Requests have two seconds here, which a renderer may need to start on a busy machine.
+  await expect.poll(async () => (await halftone.get('/-/ready')).status, { timeout: 30_000 }).toBe(200)
 })
 afterAll(async () => {
   await halftone.stop()

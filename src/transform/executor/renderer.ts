@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { setImmediate } from 'node:timers'
+import { setImmediate, setTimeout } from 'node:timers'
 import sharp from 'sharp'
 import { toAppError } from '../../errors.ts'
 import { decodeFailure } from './decode-failure.ts'
@@ -76,6 +76,8 @@ function send(reply: RendererReply): void {
   process.send?.(reply)
 }
 
+const compileCacheAfterMs = 3000
+
 function start(settings: RendererSettings): void {
   restrictSharp()
   const run = createJobRunner(settings)
@@ -94,11 +96,9 @@ function start(settings: RendererSettings): void {
   // The front decides when a renderer ends, so that Ctrl-C does not cut the requests that are being drained.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)
-  setImmediate(() => {
-    send({ kind: 'ready' })
-    // At the end there is no time for it. Writes nothing where all was found, or where there is no cache.
-    flushCompileCache()
-  })
+  setImmediate(() => send({ kind: 'ready' }))
+  // At the end there is no time for it, and the first jobs are not to wait for it. Writes nothing where all was found, or where there is no cache.
+  setTimeout(flushCompileCache, compileCacheAfterMs).unref()
 }
 
 start(JSON.parse(process.argv[2] ?? '{}') as RendererSettings)
