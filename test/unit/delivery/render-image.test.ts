@@ -14,14 +14,16 @@ const held = {
   close: () => undefined,
 }
 
+const source = {
+  name: 'folder',
+  stat: () => Promise.resolve(state),
+  read: () => Promise.resolve({ ...state, bytes: Buffer.from('abc') }),
+  hold: () => Promise.resolve(held),
+  close: () => Promise.resolve(),
+}
+const request = { source, path: '/a.jpg' } as unknown as ImageRequest
+
 test('after a disk has kept a renderer waiting, the front reads the originals of that source', async () => {
-  const source = {
-    name: 'folder',
-    stat: () => Promise.resolve(state),
-    read: () => Promise.resolve({ ...state, bytes: Buffer.from('abc') }),
-    hold: () => Promise.resolve(held),
-    close: () => Promise.resolve(),
-  }
   const given: unknown[] = []
   const deps = {
     rendererPool: {
@@ -37,19 +39,11 @@ test('after a disk has kept a renderer waiting, the front reads the originals of
     onRendered: () => undefined,
     onRenderFailed: () => undefined,
   } as unknown as RenderDeps
-  const request = { source, path: '/a.jpg' } as unknown as ImageRequest
   for (let time = 0; time < 2; time++) await renderImage(request, { state, etag: 'e', nowMs: 0 }, deps, never)
   expect(given).toEqual(['file', 'bytes'])
 })
 
 test('originals that renderers read themselves take nothing of the memory for originals', async () => {
-  const source = {
-    name: 'folder',
-    stat: () => Promise.resolve(state),
-    read: () => Promise.resolve({ ...state, bytes: Buffer.from('abc') }),
-    hold: () => Promise.resolve(held),
-    close: () => Promise.resolve(),
-  }
   const rendering = Promise.withResolvers<unknown>()
   const slowSources = createSlowSources({ nowMs: () => 0, onSlow: () => undefined })
   const deps = {
@@ -57,8 +51,7 @@ test('originals that renderers read themselves take nothing of the memory for or
     ...{ originalBudget: createOriginalBudget(4), slowSources, sourceTimeoutMs: 1000 },
     ...{ onRendered: () => undefined, onRenderFailed: () => undefined },
   } as unknown as RenderDeps
-  const render = () =>
-    renderImage({ source, path: '/a.jpg' } as unknown as ImageRequest, { state, etag: 'e', nowMs: 0 }, deps, never)
+  const render = () => renderImage(request, { state, etag: 'e', nowMs: 0 }, deps, never)
   const all = [render(), render()]
   slowSources.note('folder')
   // From here on they are read in front: the first is let through, the second does not fit beside it.
