@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
 import { startHalftone, type RunningHalftone } from '../helpers/start-halftone.ts'
@@ -16,7 +16,7 @@ beforeAll(async () => {
   halftone = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_REQUEST_TIMEOUT_SECONDS: '2' })
   port = Number(new URL(halftone.origin).port)
   // Requests have two seconds here, which a renderer may need to start on a busy machine.
-  await expect.poll(async () => (await halftone.get('/-/ready')).status, { timeout: 30_000 }).toBe(200)
+  await vi.waitFor(async () => expect((await halftone.get('/-/ready')).status).toBe(200), { timeout: 30_000 })
 })
 afterAll(async () => {
   await halftone.stop()
