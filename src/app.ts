@@ -162,6 +162,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     delivery: config.delivery,
     via,
     onAnswered: (answered) => recordAnswer(answered, logger, metrics),
+    onSlowClientCut: () => metrics.event('connections', 'slow_client_cut'),
     onBroken: (error, raw) =>
       logger.error('request_failed', { requestId: raw?.id, code: 'internal', ...errorFields(error) }),
   })

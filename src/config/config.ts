@@ -38,6 +38,10 @@ export type ServerConfig = {
   readonly stallTimeoutMs: number
   readonly shutdownTimeoutMs: number
   readonly maxConnections: number
+  /** Requests of one connection that may come before their answers are out. */
+  readonly maxPipelined: number
+  /** Of all answers that clients have not taken yet. */
+  readonly maxUnsentBytes: number
   /** CIDR blocks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
 }

@@ -121,6 +121,8 @@ function assembleServer(values: WholeValues): ServerConfig {
     stallTimeoutMs: milliseconds(values.stallTimeoutSeconds),
     shutdownTimeoutMs: milliseconds(values.shutdownTimeoutSeconds),
     maxConnections: values.maxConnections,
+    maxPipelined: values.pipelinedRequests,
+    maxUnsentBytes: values.unsentAnswersMB * 1_000_000,
     trustedProxies: optional.trustedProxies ?? [],
   }
 }

@@ -110,6 +110,23 @@ export const settings = {
     default: '4096',
     why: 'Far above what a CDN opens, and below the usual limits on open files.',
   }),
+  pipelinedRequests: setting({
+    env: 'HALFTONE_PIPELINED_REQUESTS',
+    group: 'server',
+    meaning: 'Requests that one connection may send ahead of their answers; one more ends it.',
+    value: wholeNumber({ min: 1, max: 10000 }),
+    default: '64',
+    why: 'Browsers and CDNs send one, load generators some ten. Thousands come in one read, and nobody else is looked at meanwhile.',
+  }),
+  unsentAnswersMB: setting({
+    env: 'HALFTONE_UNSENT_ANSWERS_MB',
+    group: 'server',
+    meaning:
+      'Memory of all answers that clients have not taken yet; beyond it those connections are closed that have been behind for longest.',
+    value: wholeNumber({ min: 1, max: 1000000, unit: 'MB (1000000 bytes)' }),
+    default: '256',
+    why: 'Two thousand pictures of 128 kB on their way to slow clients. Without it, 40 clients that took a 48 MB original slowly held 680 MB.',
+  }),
   retryAfterSeconds: setting({
     env: 'HALFTONE_RETRY_AFTER_SECONDS',
     group: 'server',

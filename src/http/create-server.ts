@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { DeliveryConfig } from '../config/config.ts'
+import type { DeliveryConfig, ServerConfig } from '../config/config.ts'
 import type { DeliverImage } from '../delivery/deliver-image.ts'
 import type { ImageAnswer } from '../delivery/image-answer.ts'
 import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
@@ -13,10 +13,12 @@ import { NodeExchange } from './node-exchange.ts'
 import { readHitRequest } from './plain-request.ts'
 import { bodyLimits } from './receive-body.ts'
 import { createFreshIds, requestIdOf } from './request-id.ts'
-import { cutWhenStalled, sendImage } from './send-image.ts'
+import { cutWhenSlow, sendImage, type SlowClientLimits } from './send-image.ts'
 import { serveHot, serveStored, type HitDeps, type WriteHit } from './serve-hit.ts'
+import { createUnsentAnswers } from './unsent-answers.ts'
 
-export type ServerDeps = HitDeps & {
+export type ServerDeps = Omit<HitDeps, 'freshId'> & {
+  readonly server: ServerConfig
   readonly deliverImage: DeliverImage
   /** Express: everything under `/-/` and `/v1/`. */
   readonly pages: RequestListener
@@ -26,6 +28,8 @@ export type ServerDeps = HitDeps & {
   /** False where no answers are kept ready: Node has all connections then. */
   readonly hasHits: boolean
   readonly onAnswered: (answered: AnsweredRequest) => void
+  /** A client was too slow, and others wanted the memory that its answer took. */
+  readonly onSlowClientCut: () => void
   /** An answer could not even be sent: a bug of ours. */
   readonly onBroken: (error: unknown, raw?: RawRequest) => void
 }
@@ -42,17 +46,15 @@ export type AnsweredRequest = {
 const headerRoomBytes = 16_384
 const longestHeadMs = 20_000
 
-// Requests of one connection that nobody has waited for: browsers and CDNs send one, load generators some ten. Node's parser takes
-// thousands of them in one read, and each is work before the next connection is looked at.
-const maxUnanswered = 64
-
 // How long a refused connection may take to read why.
 const refusalGraceMs = 1000
 
 /** The listener: repeat hits are answered where they arrive, other image requests go to delivery, pages to express. */
 export function createServer(deps: ServerDeps): Server {
-  const { maxTargetLength, requestTimeoutMs, maxConnections } = deps.server
-  const hitDeps = { ...deps, freshId: createFreshIds() }
+  const { maxTargetLength, requestTimeoutMs, maxConnections, maxPipelined, maxUnsentBytes, stallTimeoutMs } =
+    deps.server
+  const slowClients = { stallTimeoutMs, unsentAnswers: createUnsentAnswers(maxUnsentBytes, deps.onSlowClientCut) }
+  const parts = { ...deps, freshId: createFreshIds(), slowClients }
   const maxHeadBytes = maxTargetLength + headerRoomBytes
   const headersTimeout = Math.min(requestTimeoutMs, longestHeadMs)
   const server = new ImageServer(
@@ -70,10 +72,10 @@ export function createServer(deps: ServerDeps): Server {
     (request, response) => {
       // The rest of what was read with them still arrives.
       if (request.socket.destroyed) return
-      if (answering(request.socket) > maxUnanswered) return void request.socket.destroy()
+      if (answering(request.socket) > maxPipelined) return void request.socket.destroy()
       if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
       if (isPage(request.url ?? '/')) answerPage(request, response, deps)
-      else void answerHitOrImage(request, response, hitDeps)
+      else void answerHitOrImage(request, response, parts)
     },
   )
   server.maxConnections = maxConnections
@@ -81,7 +83,7 @@ export function createServer(deps: ServerDeps): Server {
   server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket as Socket, answering(socket) > 0))
   if (deps.hasHits) {
     const onBroken = (error: unknown) => deps.onBroken(error)
-    server.hits = takeConnections(server, { ...hitDeps, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
+    server.hits = takeConnections(server, { ...parts, maxHeadBytes, firstHeadTimeoutMs: headersTimeout, onBroken })
   }
   return server
 }
@@ -125,14 +127,11 @@ function endSlowBody(request: IncomingMessage, timeoutMs: number): void {
   request.once('close', () => clearTimeout(timer))
 }
 
-type FreshIds = { readonly freshId: () => string }
+/** What the server makes for itself. */
+type ServerParts = ServerDeps & HitDeps & { readonly slowClients: SlowClientLimits }
 
 /** A request that Node has parsed may still be a hit. */
-async function answerHitOrImage(
-  request: IncomingMessage,
-  response: ServerResponse,
-  deps: ServerDeps & FreshIds,
-): Promise<void> {
+async function answerHitOrImage(request: IncomingMessage, response: ServerResponse, deps: ServerParts): Promise<void> {
   try {
     if (!(request.socket instanceof NodeExchange) && (await answerHit(request, response, deps))) return
   } catch (error) {
@@ -142,22 +141,18 @@ async function answerHitOrImage(
   await answerImage(request, response, deps)
 }
 
-async function answerHit(
-  request: IncomingMessage,
-  response: ServerResponse,
-  deps: ServerDeps & FreshIds,
-): Promise<boolean> {
+async function answerHit(request: IncomingMessage, response: ServerResponse, deps: ServerParts): Promise<boolean> {
   const hitRequest = readHitRequest(request)
   const write: WriteHit = ({ status, lines, body }) => {
     response.writeHead(status, splitHead(lines))
     response.end(body)
-    cutWhenStalled(response, deps.server.stallTimeoutMs)
+    cutWhenSlow(response, body, deps.slowClients)
   }
   if (serveHot(hitRequest, write, deps)) return true
   return (await serveStored(hitRequest, { write, isGone: () => response.destroyed }, deps)) ?? false
 }
 
-async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): Promise<void> {
+async function answerImage(request: IncomingMessage, response: ServerResponse, deps: ServerParts): Promise<void> {
   const startedMs = performance.now()
   const raw = readRawRequest(request)
   const patience = endOfPatience(response, deps.server.requestTimeoutMs)
@@ -174,7 +169,7 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
     if (response.destroyed) return finished()
     response.once('close', finished)
     sendImage(response, answer, raw.method)
-    cutWhenStalled(response, deps.server.stallTimeoutMs)
+    cutWhenSlow(response, answer.body, deps.slowClients)
   } catch (error) {
     // Whatever goes wrong in the very last step harms this request alone.
     deps.onBroken(error, raw)

@@ -2,10 +2,11 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { NodeExchange } from './node-exchange.ts'
 import { readPlainRequest } from './plain-request.ts'
+import type { SlowClientLimits } from './send-image.ts'
 import { serveHot, serveStored, type Hit, type HitDeps, type WriteHit } from './serve-hit.ts'
 
 export type HitConnectionsDeps = HitDeps & {
-  readonly freshId: () => string
+  readonly slowClients: SlowClientLimits
   /** Longer heads are for Node to refuse. */
   readonly maxHeadBytes: number
   /** How long a new connection may say nothing. */
@@ -70,6 +71,8 @@ type Line = {
   waiting: Buffer[]
   /** The client has said all. */
   hasEnded: boolean
+  /** Of a hit, more was written than the kernel has taken. */
+  isBehind: boolean
   /** Made once, as a hit makes nothing that the one before could have left. */
   readonly write: WriteHit
   readonly isGone: () => boolean
@@ -93,10 +96,11 @@ function attend(socket: Socket, deps: Deps): void {
     close: () => forget(line),
   }
   const line: Line = {
-    ...{ socket, deps, doing: 'nothing', exchange: undefined, waiting: [], hasEnded: false },
+    ...{ socket, deps, doing: 'nothing', exchange: undefined, waiting: [], hasEnded: false, isBehind: false },
     write: (hit) => writeHit(line, hit),
     isGone: () => socket.destroyed,
     onFlushed: () => {
+      if (line.isBehind) catchUp(line)
       if (socket.timeout !== deps.keepAliveMs) socket.setTimeout(deps.keepAliveMs)
       goOn(line)
     },
@@ -158,7 +162,8 @@ function take(line: Line, bytes: Buffer): void {
     .catch((error: unknown) => fail(line, error))
 }
 
-function writeHit({ socket, deps, onFlushed }: Line, { status, lines, body }: Hit): void {
+function writeHit(line: Line, { status, lines, body }: Hit): void {
+  const { socket, deps, onFlushed } = line
   const head = `${statusLines[status]}${lines}${deps.connectionLines()}`
   if (body === undefined) socket.write(head, 'latin1', onFlushed)
   else {
@@ -168,7 +173,18 @@ function writeHit({ socket, deps, onFlushed }: Line, { status, lines, body }: Hi
     socket.uncork()
   }
   // Mostly the kernel has taken all of it already.
-  if (socket.writableLength > 0) socket.setTimeout(deps.server.stallTimeoutMs)
+  if (socket.writableLength === 0) return
+  const { stallTimeoutMs, unsentAnswers } = deps.slowClients
+  socket.setTimeout(stallTimeoutMs)
+  if (body === undefined) return
+  line.isBehind = true
+  unsentAnswers.add(socket, socket, body)
+}
+
+/** The client has taken what it was slow to take. */
+function catchUp(line: Line): void {
+  line.isBehind = false
+  line.deps.slowClients.unsentAnswers.taken(line.socket, line.socket)
 }
 
 /** An answer is out: what came meanwhile has its turn. Streams call this, so nothing may be thrown. */

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ImageAnswer } from '../delivery/image-answer.ts'
+import type { UnsentAnswers } from './unsent-answers.ts'
 
 /** Writes an answer; HEAD gets the same head and no body. */
 export function sendImage(response: ServerResponse, answer: ImageAnswer, method: string): void {
@@ -7,9 +8,19 @@ export function sendImage(response: ServerResponse, answer: ImageAnswer, method:
   response.end(method === 'HEAD' ? undefined : answer.body)
 }
 
-/** Ends the connection when the client takes nothing of what was written for so long. Call after writing. */
-export function cutWhenStalled({ socket }: ServerResponse, stallTimeoutMs: number): void {
+export type SlowClientLimits = {
+  readonly stallTimeoutMs: number
+  readonly unsentAnswers: UnsentAnswers
+}
+
+/** Ends the connection when the client is slow to take what was written: nothing for so long, or too much for all. Call after writing. */
+export function cutWhenSlow(response: ServerResponse, body: Buffer | undefined, limits: SlowClientLimits): void {
+  const { req, socket } = response
   // Mostly the kernel has taken all of it already. Node destroys the connection when time is up, and sets its own limit
   // for the next request.
-  if (socket && socket.writableLength > 0) socket.setTimeout(stallTimeoutMs)
+  if (socket && socket.writableLength > 0) socket.setTimeout(limits.stallTimeoutMs)
+  // Behind another answer it has no connection yet, and waits in the response.
+  if (body === undefined || response.writableLength === 0) return
+  limits.unsentAnswers.add(req.socket, response, body)
+  response.once('finish', () => limits.unsentAnswers.taken(req.socket, response))
 }

@@ -1,14 +1,13 @@
-import type { ServerConfig } from '../config/config.ts'
 import type { HotAnswer, HotLane } from '../delivery/hot-lane.ts'
 import type { HitRequest } from './plain-request.ts'
 import { requestIdOf } from './request-id.ts'
 
 export type HitDeps = {
   readonly hotLane: HotLane
-  readonly server: ServerConfig
   /** The result from whichever tier has it. Bounded by the tiers' own deadlines; never rejects. */
   readonly readStored: (key: string) => Promise<{ readonly tier: string; readonly body: Buffer } | undefined>
   readonly onHot: (served: HotServed) => void
+  readonly freshId: () => string
 }
 
 export type HotServed = {
@@ -34,7 +33,7 @@ export type Hit = {
 export type WriteHit = (hit: Hit) => void
 
 /** Answers a repeat hit at once; false leaves the request untouched for the long way. */
-export function serveHot(request: HitRequest, write: WriteHit, deps: HitDeps & { freshId: () => string }): boolean {
+export function serveHot(request: HitRequest, write: WriteHit, deps: HitDeps): boolean {
   const startedMs = performance.now()
   const { method, ifNoneMatch } = request
   if (request.isSpecial || (method !== 'GET' && method !== 'HEAD')) return false
@@ -64,7 +63,7 @@ export function serveHot(request: HitRequest, write: WriteHit, deps: HitDeps & {
 export function serveStored(
   request: HitRequest,
   to: { readonly write: WriteHit; readonly isGone: () => boolean },
-  deps: HitDeps & { freshId: () => string },
+  deps: HitDeps,
 ): Promise<boolean> | undefined {
   const startedMs = performance.now()
   // Conditions can be answered without reading anything, the long way.

@@ -138,15 +138,17 @@ test.each([
   expect(isGone).toBe(isCut)
 })
 
-test.each(['the long way', 'the hot lane'])('a client that stops reading is cut off (%s)', async (way) => {
-  // Larger than what the kernel takes for a client that reads nothing.
+/** A picture larger than what the kernel takes for a client that reads nothing. */
+async function writeLargePng(...names: string[]): Promise<number> {
   const pixels = randomBytes(3000 * 2600 * 3)
-  originals.write(
-    'large.png',
-    await sharp(pixels, { raw: { width: 3000, height: 2600, channels: 3 } })
-      .png({ compressionLevel: 0 })
-      .toBuffer(),
-  )
+  const raw = { width: 3000, height: 2600, channels: 3 } as const
+  const png = await sharp(pixels, { raw }).png({ compressionLevel: 0 }).toBuffer()
+  for (const name of names) originals.write(name, png)
+  return png.length
+}
+
+test.each(['the long way', 'the hot lane'])('a client that stops reading is cut off (%s)', async (way) => {
+  const bytes = await writeLargePng('large.png')
   const strict = await startHalftone({
     HALFTONE_SOURCE: originals.folder,
     HALFTONE_STALL_TIMEOUT_SECONDS: '0.5',
@@ -169,11 +171,69 @@ test.each(['the long way', 'the hot lane'])('a client that stops reading is cut 
     socket.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
     await gone
     // What the kernel had taken may still arrive; the rest was let go.
-    expect(received).toBeLessThan(pixels.length)
+    expect(received).toBeLessThan(bytes)
   } finally {
     await strict.stop()
   }
 })
+
+test.each(['the long way', 'the hot lane', 'one after another on one connection'])(
+  'of clients that read slowly, the first are cut off when their answers take too much memory (%s)',
+  async (way) => {
+    const names = ['slow-1.png', 'slow-2.png', 'slow-3.png', 'slow-4.png']
+    const bytes = await writeLargePng(...names)
+    const small = await startHalftone({
+      HALFTONE_SOURCE: originals.folder,
+      HALFTONE_UNSENT_ANSWERS_MB: String(Math.ceil((bytes * 2.5) / 1e6)),
+      HALFTONE_SOURCE_STATE_SECONDS: '60',
+      HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '1',
+    })
+    const port = Number(new URL(small.origin).port)
+    const cuts = async () =>
+      Number(/slow_client_cut"\} (\d+)/.exec(await (await small.get('/-/metrics')).text())?.[1] ?? 0)
+    try {
+      for (const name of names)
+        for (let asked = 0; asked < (way === 'the hot lane' ? 2 : 0); asked += 1)
+          await (await small.get(`/${name}`)).arrayBuffer()
+      const ask = (name: string) => `GET /${name} HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${name}\r\n\r\n`
+      const open = async (text: string) => {
+        const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
+        await once(socket, 'connect')
+        socket.pause().write(text)
+        return socket
+      }
+      if (way === 'one after another on one connection') {
+        const socket = await open(names.map(ask).join(''))
+        await expect.poll(cuts, { timeout: 30_000 }).toBe(1)
+        await once(socket.resume(), 'close')
+        return
+      }
+      const clients = []
+      for (const name of names) {
+        clients.push(await open(ask(name)))
+        // The second and the first lag by now: the third pushes out the first, the fourth the second.
+        if (name === 'slow-3.png' || name === 'slow-4.png') {
+          await expect.poll(cuts, { timeout: 30_000 }).toBe(name === 'slow-3.png' ? 1 : 2)
+        } else await new Promise((resolve) => setTimeout(resolve, 1500))
+      }
+      const received = await Promise.all(
+        clients.map(async (socket) => {
+          let got = 0
+          await new Promise<void>((resolve) => {
+            socket.once('close', resolve).on('data', (chunk: Buffer) => (got += chunk.length) > bytes && resolve())
+            socket.resume()
+          })
+          socket.destroy()
+          return got >= bytes
+        }),
+      )
+      expect(received).toEqual([false, false, true, true])
+    } finally {
+      await small.stop()
+    }
+  },
+  60_000,
+)
 
 describe('names of downloads', () => {
   test.each([

@@ -106,6 +106,8 @@ describe('values', () => {
     ['HALFTONE_PUBLIC_URL', 'https://img.example.com/', (c) => c.server.publicUrl, 'https://img.example.com'],
     ['HALFTONE_REQUEST_TIMEOUT_SECONDS', '2.5', (c) => c.server.requestTimeoutMs, 2500],
     ['HALFTONE_STALL_TIMEOUT_SECONDS', '1.5', (c) => c.server.stallTimeoutMs, 1500],
+    ['HALFTONE_PIPELINED_REQUESTS', '3', (c) => c.server.maxPipelined, 3],
+    ['HALFTONE_UNSENT_ANSWERS_MB', '2', (c) => c.server.maxUnsentBytes, 2_000_000],
     ['HALFTONE_SOURCE', 'photos', (c) => folderOf(c), () => join(cwd, 'photos')],
     ['HALFTONE_MAX_ORIGINAL_MB', '0.5', (c) => c.sources[0]?.maxBytes, 500_000],
     ['HALFTONE_MAX_MEGAPIXELS', '12.5', (c) => c.render.maxPixels, 12_500_000],

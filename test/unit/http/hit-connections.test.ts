@@ -3,7 +3,7 @@ import { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
-import type { ServerConfig } from '../../../src/config/config.ts'
+import { createUnsentAnswers } from '../../../src/http/unsent-answers.ts'
 import type { HotLane } from '../../../src/delivery/hot-lane.ts'
 import { takeConnections, type HitConnectionsDeps } from '../../../src/http/hit-connections.ts'
 import { NodeExchange } from '../../../src/http/node-exchange.ts'
@@ -44,7 +44,7 @@ async function serve(given: Partial<HitConnectionsDeps> = {}) {
   }
   const hits = takeConnections(server, {
     hotLane,
-    server: { stallTimeoutMs: 5000 } as ServerConfig,
+    slowClients: { stallTimeoutMs: 5000, unsentAnswers: createUnsentAnswers(1_000_000_000, () => {}) },
     onHot: () => {},
     freshId: () => 'id',
     readStored: () => new Promise<Stored>((resolve) => reads.push(resolve)),

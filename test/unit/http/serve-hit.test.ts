@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import type { HotLane, StoredAnswer } from '../../../src/delivery/hot-lane.ts'
-import type { ServerConfig } from '../../../src/config/config.ts'
 import { readHitRequest } from '../../../src/http/plain-request.ts'
 import { serveStored } from '../../../src/http/serve-hit.ts'
 
@@ -17,7 +16,6 @@ async function serve(entry: Partial<StoredAnswer>, meanwhile: () => void = () =>
     { write: ({ status, body }) => void sent.push(status, body), isGone: () => false },
     {
       hotLane: { findStored: () => found } as unknown as HotLane,
-      server: { stallTimeoutMs: 1000 } as ServerConfig,
       onHot: () => {},
       freshId: () => 'id',
       readStored: () => {
