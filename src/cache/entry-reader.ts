@@ -1,6 +1,7 @@
 import { close as closeFile, constants, fstat, open as openFile, read as readFile } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import type { CachedResult } from './cached-result.ts'
+import { createSlots, type Slots } from '../lib/slots.ts'
 import { errorCodeOf } from './outage-log.ts'
 import { createQuickReads, type QuickReads } from './quick-reads.ts'
 import { decodeResult } from './result-codec.ts'
@@ -32,6 +33,10 @@ const openForMs = 10_000
 
 /** Most entries come with the first read, without asking for their size; four times the average of a picture on the web. */
 const firstReadBytes = 64 * 1024
+/** Above this, reads take turns. */
+const largeReadBytes = 1024 * 1024
+/** The threads that Node has for files: more reads at once would only take their memory earlier. */
+const largeReadsAtOnce = 4
 /** Buffers for first reads that are kept between reads; more are made when more is read at once. */
 const spareBuffers = 8
 
@@ -64,7 +69,8 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
   // In order of use, as re-inserting moves an entry to the end.
   const kept = new Map<string, OpenEntry>()
   const underWay = new Map<string, Promise<EntryRead>>()
-  const firstReads = createFirstReads(options.maxFileBytes)
+  const largeReads = createSlots({ active: largeReadsAtOnce, waiting: Infinity })
+  const firstReads = createFirstReads(options.maxFileBytes, largeReads)
 
   /** A descriptor is closed by its last reader only: its number may belong to another file a moment later. */
   const closeUnused = (entry: OpenEntry) => {
@@ -111,7 +117,7 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
   const readAgain = async (key: string, entry: OpenEntry, verified: Verified): Promise<EntryRead> => {
     keep(key, entry)
     // A descriptor can go stale, on network drives for one.
-    const body = await reading(entry, () => readBody(verified, quickReads)).catch(() => undefined)
+    const body = await reading(entry, () => readBody(verified, quickReads, largeReads)).catch(() => undefined)
     if (body) return { result: { body, ...verified.facts }, fileBytes: verified.fileBytes }
     // Or the file was altered in place: the checksum of the whole has the word.
     drop(key, entry)
@@ -155,11 +161,11 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
 type FirstRead = { readonly result: CachedResult; readonly fileBytes: number; readonly verified: Verified }
 
 /** Opens, reads whole and verifies. The descriptor of a good file stays open and belongs to the caller. */
-function createFirstReads(maxFileBytes: number) {
+function createFirstReads(maxFileBytes: number, largeReads: Slots) {
   const spare: Buffer[] = []
 
   const readVerified = async (key: string, fd: number, scratch: Buffer): Promise<FirstRead | 'corrupt'> => {
-    const bytes = await readAll(fd, scratch, maxFileBytes)
+    const bytes = await readAll(fd, scratch, { maxFileBytes, largeReads })
     const decoded = bytes && decodeResult(key, bytes)
     if (!bytes || !decoded) return 'corrupt'
     // What was read into a buffer of its own may share memory with it; the scratch buffer is needed again.
@@ -205,28 +211,49 @@ async function openOrRefuse(path: string): Promise<number | 'absent' | 'corrupt'
 }
 
 /** All bytes of a file, in `scratch` where they fit; undefined for what is no file or a giant. */
-async function readAll(fd: number, scratch: Buffer, maxFileBytes: number): Promise<Buffer | undefined> {
+async function readAll(
+  fd: number,
+  scratch: Buffer,
+  { maxFileBytes, largeReads }: { readonly maxFileBytes: number; readonly largeReads: Slots },
+): Promise<Buffer | undefined> {
   const first = await readInto(fd, scratch, 0, scratch.length)
   if (first < scratch.length) return scratch.subarray(0, first)
   const size = await sizeOf(fd)
   if (size === undefined || size > maxFileBytes) return undefined
-  const bytes = Buffer.allocUnsafeSlow(size)
-  let filled = scratch.copy(bytes)
-  while (filled < size) {
-    const got = await readInto(fd, bytes, filled, size - filled)
-    if (got === 0) break
-    filled += got
+  const read = async () => {
+    const bytes = Buffer.allocUnsafeSlow(size)
+    let filled = scratch.copy(bytes)
+    while (filled < size) {
+      const got = await readInto(fd, bytes, filled, size - filled)
+      if (got === 0) break
+      filled += got
+    }
+    return bytes.subarray(0, filled)
   }
-  return bytes.subarray(0, filled)
+  return size > largeReadBytes ? inTurn(largeReads, read) : read()
 }
 
+/** Nobody leaves the line: whoever does not want to wait any more leaves the read as a whole to itself. */
+async function inTurn<T>(slots: Slots, work: () => Promise<T>): Promise<T> {
+  const giveBack = await slots.take(patience)
+  try {
+    return await work()
+  } finally {
+    giveBack?.()
+  }
+}
+const patience = new AbortController().signal
+
 /** The body of a verified file, undefined when it is not what it was. */
-async function readBody(verified: Verified, quickReads: QuickReads): Promise<Buffer | undefined> {
+async function readBody(verified: Verified, quickReads: QuickReads, largeReads: Slots): Promise<Buffer | undefined> {
   const { fd, bodyStart, bodyBytes, bodyCrc } = verified
-  const body = Buffer.allocUnsafeSlow(bodyBytes)
-  if (bodyBytes === 0) return body
-  const got = quickReads.into(fd, body, bodyStart) ?? (await readInto(fd, body, 0, bodyBytes, bodyStart))
-  return got === bodyBytes && crc32(body) === bodyCrc ? body : undefined
+  const read = async () => {
+    const body = Buffer.allocUnsafeSlow(bodyBytes)
+    if (bodyBytes === 0) return body
+    const got = quickReads.into(fd, body, bodyStart) ?? (await readInto(fd, body, 0, bodyBytes, bodyStart))
+    return got === bodyBytes && crc32(body) === bodyCrc ? body : undefined
+  }
+  return bodyBytes > largeReadBytes ? inTurn(largeReads, read) : read()
 }
 
 /** The callback API: a promise's handle costs as much again as the system call. */

@@ -9,7 +9,7 @@ import { entryFilesIn, openDiskTier, patient, temporaryFolder } from '../../help
 
 const canCount = process.platform === 'linux'
 
-function readerIn(folder: string, maxOpen: number, options: Pick<EntryReaderOptions, 'quickReads'> = {}) {
+function readerIn(folder: string, maxOpen: number, options: Partial<EntryReaderOptions> = {}) {
   const pathOf = (key: string) => join(folder, key)
   const reader = createEntryReader({ pathOf, maxOpen, maxFileBytes: 1024 * 1024, ...options })
   onTestFinished(() => reader.close())
@@ -83,6 +83,26 @@ test.runIf(canCount)('what is absent, no file or no entry holds nothing open', a
   expect(await reader.read(keyOf('folder'))).toBe('corrupt')
   expect(await reader.read(keyOf('text'))).toBe('corrupt')
   await vi.waitFor(() => expect(openFilesIn(folder)).toBe(0))
+})
+
+test('large entries are read a few at a time, for the first time and again', async () => {
+  const { reader, write } = readerIn(temporaryFolder(), 20, { maxFileBytes: 4 * 1024 * 1024 })
+  const bytes = 2 * 1024 * 1024
+  const results = Array.from({ length: 12 }, (_, index) => [keyOf(index), resultFor(keyOf(index), bytes)] as const)
+  for (const [key, result] of results) write(key, result)
+  const allocated = vi.spyOn(Buffer, 'allocUnsafeSlow')
+  onTestFinished(() => allocated.mockRestore())
+  const isLarge = ([size]: [number]) => size >= bytes
+  for (let turn = 0; turn < 2; turn += 1) {
+    allocated.mockClear()
+    const reads = results.map(([key]) => bodyIn(reader, key))
+    await Promise.race(reads)
+    expect(allocated.mock.calls.filter(isLarge).length).toBeLessThan(8)
+    // Comparing them as expect does takes seconds.
+    const isRight = (read: Awaited<(typeof reads)[number]>, index: number) =>
+      typeof read !== 'string' && read.body.equals(results[index]?.[1].body ?? Buffer.alloc(0))
+    expect((await Promise.all(reads)).map(isRight)).toEqual(results.map(() => true))
+  }
 })
 
 test('descriptors that are closed and given out again never mix entries up', async () => {
