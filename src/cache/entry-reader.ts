@@ -35,7 +35,7 @@ const openForMs = 10_000
 const firstReadBytes = 64 * 1024
 /** Above this, reads take turns. */
 const largeReadBytes = 1024 * 1024
-/** The threads that Node has for files: more reads at once would only take their memory earlier. */
+/** As many keep a disk busy; more at once would only take their memory earlier. */
 const largeReadsAtOnce = 4
 /** Buffers for first reads that are kept between reads; more are made when more is read at once. */
 const spareBuffers = 8

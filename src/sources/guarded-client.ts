@@ -3,6 +3,7 @@ import type { Agent, request } from 'undici'
 import type { FetchLimits } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
+import { openOnce } from '../lib/open-once.ts'
 import type { AddressBlock } from './address-guard.ts'
 import { fetchFailure } from './fetch-failure.ts'
 import type { GuardedConnectorOptions } from './guarded-connector.ts'
@@ -72,34 +73,30 @@ const maxHeaderBytes = 16 * 1024
 const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  let opened: Promise<Wire> | undefined
   let isClosed = false
-  const open = (): Promise<Wire> => {
-    opened ??= openWire(options).catch((error: unknown) => {
-      // No descriptor was free, say: the next one who asks may have better luck.
-      opened = undefined
-      throw new AppError('source_failed', { detail: 'The client could not be loaded.', cause: error })
-    })
-    return opened
-  }
-  const within = async (signal: AbortSignal, work: (wire: Wire, bounded: AbortSignal) => Promise<GuardedAnswer>) => {
+  const wire = openOnce(() =>
+    openWire(options).catch((cause: unknown) => {
+      // No descriptor was free, say.
+      throw new AppError('source_failed', { detail: 'The client could not be loaded.', cause })
+    }),
+  )
+  const within = async (signal: AbortSignal, work: (opened: Wire, bounded: AbortSignal) => Promise<GuardedAnswer>) => {
     if (signal.aborted) throw abortError(signal)
     if (isClosed) throw new AppError('source_failed', { detail: 'The server is closing.' })
     try {
       const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
-      return await work(await untilAborted(open(), bounded), bounded)
+      return await work(await untilAborted(wire.open(), bounded), bounded)
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error
     }
   }
   return {
-    get: (request, signal) => within(signal, (wire, bounded) => follow(request, wire, options, bounded)),
-    post: (request, signal) => within(signal, (wire, bounded) => postOnce(request, wire, options, bounded)),
-    prepare: () => void open().catch(() => undefined),
+    get: (request, signal) => within(signal, (opened, bounded) => follow(request, opened, options, bounded)),
+    post: (request, signal) => within(signal, (opened, bounded) => postOnce(request, opened, options, bounded)),
+    prepare: () => void wire.open().catch(() => undefined),
     async close() {
       isClosed = true
-      const wire = await opened?.catch(() => undefined)
-      await wire?.agent.destroy()
+      await (await wire.opened())?.agent.destroy()
     },
   }
 }

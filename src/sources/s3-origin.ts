@@ -4,6 +4,7 @@ import type { GetObjectCommandOutput, S3ClientConfig } from '@aws-sdk/client-s3'
 import type { FetchLimits, S3OriginConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
 import { withDeadline } from '../lib/deadline.ts'
+import { openOnce } from '../lib/open-once.ts'
 import { assertDecodedPath } from './decode-path.ts'
 import { fetchFailure } from './fetch-failure.ts'
 import { lastModifiedValidator, originFreshness } from './origin-freshness.ts'
@@ -32,13 +33,7 @@ const listableForMs = 60_000
  * The SDK is loaded with the first fetch: it takes longer than all the rest of a start.
  */
 export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions): RemoteOrigin {
-  let loading: Promise<Bucket> | undefined
-  const open = () =>
-    (loading ??= openBucket(config, options).catch((error: unknown) => {
-      // The next one who asks may have better luck.
-      loading = undefined
-      throw error
-    }))
+  const bucket = openOnce(() => openBucket(config, options))
   return {
     name: options.name,
     async fetch(path, validators, signal) {
@@ -48,14 +43,13 @@ export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions)
       if (path === '/' || Buffer.byteLength(key) > maxKeyBytes) return { kind: 'absent' }
       const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
       try {
-        return await getObject(await open(), { key, validators }, options, bounded)
+        return await getObject(await bucket.open(), { key, validators }, options, bounded)
       } catch (error) {
         throw signal.aborted ? abortError(signal) : error
       }
     },
     async close() {
-      const bucket = await loading?.catch(() => undefined)
-      bucket?.client.destroy()
+      ;(await bucket.opened())?.client.destroy()
     },
   }
 }

@@ -5,6 +5,7 @@ import type { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { S3TargetConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { withDeadline } from '../../lib/deadline.ts'
+import { openOnce } from '../../lib/open-once.ts'
 import { assertBlobKey } from './blob-key.ts'
 import { abortReason, targetFailure, untilAborted } from './target-failure.ts'
 
@@ -42,27 +43,22 @@ export function openS3Bucket(
   config: S3TargetConfig,
   options: S3TargetOptions,
 ): { readonly call: CallBucket; readonly close: () => Promise<void> } {
-  let loading: Promise<S3Bucket> | undefined
-  const open = () =>
-    (loading ??= loadBucket(config, options).catch((error: unknown) => {
-      loading = undefined
-      throw error
-    }))
+  const bucket = openOnce(() => loadBucket(config, options))
   return {
     async call(signal, work) {
       if (signal.aborted) throw abortReason(signal)
       const within = withDeadline(signal, options.timeoutMs)
       try {
-        const bucket = await open()
-        return await untilAborted(work(bucket, { abortSignal: within }), within)
+        const opened = await bucket.open()
+        return await untilAborted(work(opened, { abortSignal: within }), within)
       } catch (error) {
         throw signal.aborted ? abortReason(signal) : s3Failure(error, within)
       }
     },
     async close() {
-      const bucket = await loading?.catch(() => undefined)
-      bucket?.client.destroy()
-      bucket?.signer.destroy()
+      const opened = await bucket.opened()
+      opened?.client.destroy()
+      opened?.signer.destroy()
     },
   }
 }
