@@ -1,5 +1,5 @@
 /** Bundles `src/client/` into the one file that `halftone/client` is. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { rolldown } from 'rolldown'
 
@@ -12,14 +12,13 @@ export async function bundleClient(folder: string): Promise<void> {
   await bundle.close()
 }
 
-/** `client.d.ts` before the declarations that the compiler has written into `client/`; its modules there nobody needs. */
+/** `client.d.ts` before the declarations that the compiler has written into `client/`. */
 export function placeTypes(folder: string): void {
   const modules = join(folder, 'client')
   for (const name of readdirSync(modules)) {
     const file = join(modules, name)
     // The compiler leaves the extensions in declarations as they are.
-    if (name.endsWith('.d.ts')) writeFileSync(file, readFileSync(file, 'utf8').replaceAll(".ts'", ".js'"))
-    else rmSync(file)
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll(".ts'", ".js'"))
   }
   writeFileSync(join(folder, 'client.d.ts'), "export * from './client/client.js'\n")
 }

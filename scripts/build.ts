@@ -1,8 +1,9 @@
-/** `npm run build`: compiles `src/` to `dist/` (types stripped, imports rewritten to .js), bundles the client, copies the playground's files. */
+/** `npm run build`: bundles the server and the client into `dist/`, and writes the client's types. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bundleClient, placeTypes } from './build-client.ts'
+import { bundleServer } from './bundle-server.ts'
 
 const root = resolve(import.meta.dirname, '..')
 rmSync(resolve(root, 'dist'), { recursive: true, force: true })
@@ -11,6 +12,6 @@ const { status } = spawnSync(process.execPath, ['node_modules/tsgo/bin/tsc', '-p
   stdio: 'inherit',
 })
 if (status !== 0) process.exit(status ?? 1)
-cpSync(resolve(root, 'src/playground'), resolve(root, 'dist/playground'), { recursive: true })
 placeTypes(resolve(root, 'dist'))
+await bundleServer(resolve(root, 'dist'))
 await bundleClient(resolve(root, 'dist'))

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,8 +10,8 @@ import { drawMarket } from './drawing/draw-market.ts'
 import { drawRing } from './drawing/draw-ring.ts'
 import { sharpOf } from './drawing/raster.ts'
 
-/** Raise it when a drawing changes: sets of another version are drawn again. */
-const DRAWING_VERSION = 1
+/** Raise it when a drawing changes: sets of another version are drawn again. A file, so that a start can look without loading what draws. */
+const DRAWING_VERSION = readFileSync(new URL('./drawing/VERSION', import.meta.url), 'utf8')
 const VERSION_FILE = '.drawn-version'
 
 /** One line per sample: where it goes, and how its bytes are made. Same bytes on every run. */
@@ -43,7 +44,7 @@ export async function drawSamples(directory: string): Promise<'drawn' | 'kept'> 
       await mkdir(path.dirname(path.join(draft, name)), { recursive: true })
       await writeFile(path.join(draft, name), await draw())
     }
-    await writeFile(path.join(draft, VERSION_FILE), `${DRAWING_VERSION}\n`)
+    await writeFile(path.join(draft, VERSION_FILE), DRAWING_VERSION)
     await moveInto(draft, directory)
   } finally {
     await rm(draft, { recursive: true, force: true })
@@ -51,9 +52,8 @@ export async function drawSamples(directory: string): Promise<'drawn' | 'kept'> 
   return 'drawn'
 }
 
-async function versionOf(directory: string): Promise<number | undefined> {
-  const text = await readFile(path.join(directory, VERSION_FILE), 'utf8').catch(() => undefined)
-  return text === undefined ? undefined : Number(text)
+function versionOf(directory: string): Promise<string | undefined> {
+  return readFile(path.join(directory, VERSION_FILE), 'utf8').catch(() => undefined)
 }
 
 /** File by file, the version last: pictures that somebody added to the folder stay. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { builtServer } from './built-server.mjs'
 import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-options.mjs'
 
 // Type stripping is on by default from 22.18; `dist/` runs from 22.12 on.
@@ -22,9 +23,16 @@ if (withDev) args.shift()
 const [entry, ...rest] = args
 if (!entry) fail('usage: node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]')
 
-const node = isNewEnough(process.versions.node) ? process.execPath : locked(bringNode)
-locked(() => installPackages(node))
-handOver(node)
+const isServer = entry === 'src/main.ts'
+handOver(locked(prepare))
+
+/** What to run, and the Node to run it. */
+function prepare() {
+  const node = isNewEnough(process.versions.node) ? process.execPath : bringNode()
+  installPackages(node)
+  const onFailure = (reason) => say(`could not be bundled, and starts from the sources: ${reason}`)
+  return { node, file: isServer ? builtServer(root, { node, onFailure }) : resolve(root, entry) }
+}
 
 function isNewEnough(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
@@ -139,13 +147,13 @@ function npm(node, npmArgs, cwd) {
   fail(`npm ${npmArgs[0]} failed${result.error ? `: ${result.error.message}` : ''}`)
 }
 
-function handOver(node) {
+function handOver({ node, file }) {
   const env = {
-    ...(entry === 'src/main.ts' ? serverEnvironment(root) : launchEnvironment(root)),
+    ...(isServer ? serverEnvironment(root) : launchEnvironment(root)),
     ...process.env,
     PATH: `${dirname(node)}${delimiter}${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
   }
-  const child = spawn(node, [...nodeFlags, resolve(root, entry), ...rest], {
+  const child = spawn(node, [...nodeFlags, file, ...rest], {
     cwd: root,
     stdio: 'inherit',
     env,

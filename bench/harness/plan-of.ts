@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { builtServer } from '../../scripts/built-server.mjs'
 import type { Variant } from '../peers/render-peer.ts'
 import type { HalftoneOptions } from './start-halftone.ts'
 
@@ -12,7 +12,7 @@ export async function planOf(
   options: Pick<HalftoneOptions, 'root' | 'pictures' | 'dataDir'>,
 ): Promise<Variant> {
   const { PATH = '' } = process.env
-  const node = ['--disable-warning=ExperimentalWarning', join(options.root, 'src', 'main.ts')]
+  const node = ['--disable-warning=ExperimentalWarning', builtServer(options.root)]
   const { stdout } = await run(process.execPath, [...node, 'explain', '--json', target], {
     cwd: options.root,
     env: {

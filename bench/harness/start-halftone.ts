@@ -1,5 +1,5 @@
-import { join } from 'node:path'
 import { freePort, startProcess, type Running } from './start-process.ts'
+import { builtServer } from '../../scripts/built-server.mjs'
 import { nodeFlags, serverEnvironment } from '../../scripts/launch-options.mjs'
 
 export type HalftoneOptions = {
@@ -10,11 +10,11 @@ export type HalftoneOptions = {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** `halftone serve` from the sources of a clone, as `npm start` runs it. Quiet unless `HALFTONE_LOG_LEVEL` is among the settings. */
+/** `halftone serve` in a clone, as `npm start` runs it. Quiet unless `HALFTONE_LOG_LEVEL` is among the settings. */
 export async function startHalftone(options: HalftoneOptions): Promise<Running> {
   const port = await freePort()
   return startProcess({
-    command: [process.execPath, ...nodeFlags, join(options.root, 'src', 'main.ts'), 'serve'],
+    command: [process.execPath, ...nodeFlags, builtServer(options.root), 'serve'],
     cwd: options.root,
     port,
     readyPath: '/-/ready',

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { figure, type Bench, type Scenario, type ScenarioResult } from '../bench.ts'
@@ -28,7 +27,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
   }
   return {
     figures: [figure('start.seconds', 'from npm start to the last byte of the first picture', 's', rounds)],
-    notes: existsSync(join(bench.root, 'dist')) ? ['dist/ is there, but npm start runs the sources'] : [],
+    notes: [],
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
 import pc from 'picocolors'
@@ -13,6 +13,8 @@ import { listSamples } from './samples.ts'
 const samplesDirectory = join(packageDirectory, 'samples')
 /** In a clone only. */
 const drawingScript = join(packageDirectory, 'scripts', 'draw-samples.ts')
+const wantedVersion = join(packageDirectory, 'scripts', 'drawing', 'VERSION')
+const drawnVersion = join(samplesDirectory, '.drawn-version')
 
 /** `halftone serve`: the server, until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
@@ -92,9 +94,14 @@ function servesSamples({ sources }: Config): boolean {
   return sources.some((source) => source.kind === 'folder' && relative(source.folder, samplesDirectory) === '')
 }
 
+/** Looked up here, as the script takes half a second to load what it draws with. */
+function areDrawn(): boolean {
+  return existsSync(drawnVersion) && readFileSync(drawnVersion, 'utf8') === readFileSync(wantedVersion, 'utf8')
+}
+
 /** A clone has no pictures until its own script has drawn them, in a process of its own. */
 function drawMissingSamples(config: Config): void {
-  if (!servesSamples(config) || !existsSync(drawingScript)) return
+  if (!servesSamples(config) || !existsSync(drawingScript) || areDrawn()) return
   const { status } = spawnSync(process.execPath, [...process.execArgv, drawingScript, samplesDirectory], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })

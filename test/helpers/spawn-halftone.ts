@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { bareEnvironment } from './run-halftone.ts'
+import { bareEnvironment, builtEntry } from './run-halftone.ts'
 import { projectRoot } from './start-halftone.ts'
 
 export type SpawnedHalftone = {
@@ -16,8 +16,9 @@ export type SpawnedHalftone = {
 export async function spawnHalftone(
   settings: Record<string, string>,
   args: readonly string[] = ['serve'],
+  entry = builtEntry,
 ): Promise<SpawnedHalftone> {
-  const child = spawn(process.execPath, ['src/main.ts', ...args], {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: projectRoot,
     env: { ...bareEnvironment(), PORT: '0', HOST: '127.0.0.1', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],

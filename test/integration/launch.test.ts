@@ -10,7 +10,7 @@ let clone: string
 
 beforeEach(async () => {
   clone = await mkdtemp(join(tmpdir(), 'halftone-launch-'))
-  for (const script of ['launch.mjs', 'launch-options.mjs'])
+  for (const script of ['launch.mjs', 'launch-options.mjs', 'built-server.mjs'])
     await cp(join(projectRoot, 'scripts', script), join(clone, 'scripts', script))
   const facts = { name: 'nothing', version: '1.0.0' }
   await writeFile(join(clone, 'package.json'), JSON.stringify(facts))

@@ -1,0 +1,64 @@
+// The server as `npm start` runs it: bundled once for each state of its sources, as a start then takes two thirds of the time. Plain
+// JavaScript, because the Node that runs this may be an old one.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+
+// The newest stay, for servers that run from them and load some of their files only when they are needed.
+const keptBuilds = 5
+
+export function builtServer(root, { node = process.execPath, onFailure = () => {} } = {}) {
+  const builds = join(root, 'node_modules', '.cache', 'halftone', 'builds')
+  const folder = join(builds, fingerprintOf(root))
+  const main = join(folder, 'main.js')
+  if (existsSync(main)) {
+    const now = new Date()
+    utimesSync(folder, now, now)
+    return main
+  }
+  const unfinished = `${folder}-${process.pid}`
+  const { status, stderr, error } = spawnSync(node, [join(root, 'scripts', 'bundle-server.ts'), unfinished], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  if (status === 0) takeName(unfinished, folder)
+  rmSync(unfinished, { recursive: true, force: true })
+  if (existsSync(main)) {
+    removeOld(builds)
+    return main
+  }
+  onFailure(error?.message ?? stderr.trim())
+  return join(root, 'src', 'main.ts')
+}
+
+/** What has its name is whole. Another process may have been first, with the same. */
+function takeName(unfinished, folder) {
+  try {
+    renameSync(unfinished, folder)
+  } catch (error) {
+    if (!existsSync(folder)) throw error
+  }
+}
+
+/** Of all that goes into a build. Times and sizes: reading half a thousand files would cost as much as it saves. */
+function fingerprintOf(root) {
+  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
+  const add = (path) => {
+    const { mtimeMs, size } = statSync(join(root, path))
+    hash.update(`${path}\0${mtimeMs}\0${size}\0`)
+  }
+  add(join('scripts', 'bundle-server.ts'))
+  for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) add(join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
+  return hash.digest('hex').slice(0, 16)
+}
+
+function removeOld(builds) {
+  const byAge = readdirSync(builds).map((name) => ({
+    path: join(builds, name),
+    usedMs: statSync(join(builds, name)).mtimeMs,
+  }))
+  byAge.sort((a, b) => b.usedMs - a.usedMs)
+  for (const { path } of byAge.slice(keptBuilds)) rmSync(path, { recursive: true, force: true })
+}

@@ -1,0 +1,72 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { builtServer } from '../../../scripts/built-server.mjs'
+
+const bundles = `import { mkdirSync, writeFileSync } from 'node:fs'
+mkdirSync(process.argv[2]!, { recursive: true })
+writeFileSync(process.argv[2] + '/main.js', 'bundled')
+`
+
+/** A repository with a script in place of the one that bundles. */
+function makeClone(script = bundles) {
+  const root = mkdtempSync(join(tmpdir(), 'halftone-built-'))
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  for (const folder of ['src/deep', 'scripts', 'node_modules']) mkdirSync(join(root, folder), { recursive: true })
+  writeFileSync(join(root, 'package-lock.json'), '{}')
+  writeFileSync(join(root, 'scripts/bundle-server.ts'), script)
+  writeFileSync(join(root, 'src/deep/part.ts'), 'part')
+  const builds = join(root, 'node_modules/.cache/halftone/builds')
+  return { root, builds: () => readdirSync(builds) }
+}
+
+test('a state of the sources is bundled once', () => {
+  const { root, builds } = makeClone()
+  const main = builtServer(root)
+  expect(readFileSync(main, 'utf8')).toBe('bundled')
+  writeFileSync(join(root, 'README.md'), 'nothing to do with it')
+  rmSync(main)
+  writeFileSync(main, 'the same again')
+  expect(builtServer(root)).toBe(main)
+  expect(readFileSync(main, 'utf8')).toBe('the same again')
+  expect(builds()).toHaveLength(1)
+})
+
+test.each<[string, (root: string) => void]>([
+  ['a source', (root) => writeFileSync(join(root, 'src/deep/part.ts'), 'changed')],
+  ['the time of a source', (root) => utimesSync(join(root, 'src/deep/part.ts'), 1, 1)],
+  ['a new source', (root) => writeFileSync(join(root, 'src/new.ts'), '')],
+  ['a source that is gone', (root) => rmSync(join(root, 'src/deep/part.ts'))],
+  ['the packages', (root) => writeFileSync(join(root, 'package-lock.json'), '{"a":1}')],
+  ['the script', (root) => writeFileSync(join(root, 'scripts/bundle-server.ts'), `${bundles}// changed`)],
+])('%s makes another bundle, and the one before stays for a server that runs from it', (_, change) => {
+  const { root, builds } = makeClone()
+  const before = builtServer(root)
+  change(root)
+  expect(builtServer(root)).not.toBe(before)
+  expect(builds()).toHaveLength(2)
+})
+
+test('of many, the last five that were used are kept', () => {
+  const { root, builds } = makeClone()
+  const mains = [1, 2, 3, 4, 5].map((second) => {
+    utimesSync(join(root, 'src/deep/part.ts'), second, second)
+    return builtServer(root)
+  })
+  for (const [index, main] of mains.entries()) utimesSync(join(main, '..'), index + 1, index + 1)
+  utimesSync(join(root, 'src/deep/part.ts'), 1, 1)
+  expect(builtServer(root)).toBe(mains[0])
+  utimesSync(join(root, 'src/deep/part.ts'), 9, 9)
+  builtServer(root)
+  expect(builds()).toHaveLength(5)
+  expect(mains.map((main) => builds().includes(main.split('/').at(-2) ?? ''))).toEqual([true, false, true, true, true])
+})
+
+test('what cannot be bundled runs from the sources, the reason is told, and nothing half done stays', () => {
+  const { root, builds } = makeClone(`${bundles}throw new Error('no room')`)
+  const reasons: string[] = []
+  expect(builtServer(root, { onFailure: (reason) => reasons.push(reason) })).toBe(join(root, 'src', 'main.ts'))
+  expect(reasons.join()).toContain('no room')
+  expect(builds()).toEqual([])
+})
