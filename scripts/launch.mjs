@@ -125,7 +125,7 @@ function installPackages(node) {
     .digest('hex')
   const stamp = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : ''
   if (stamp === `${lockHash} all` || (!withDev && stamp === `${lockHash} production`)) return
-  say(withDev ? 'installing packages, tools for tests included' : 'installing packages')
+  say(`installing packages${withDev ? ', tools for tests included' : ''} (some 45 s, once)`)
   npm(node, ['ci', '--no-fund', '--no-audit', ...(withDev ? [] : ['--omit=dev'])], root)
   writeFileSync(stampFile, `${lockHash} ${withDev ? 'all' : 'production'}`)
 }

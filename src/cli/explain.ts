@@ -36,7 +36,7 @@ function describe(explanation: Explanation): string {
   const frames = metadata.frames > 1 ? `, ${metadata.frames} frames` : ''
   const rows: (readonly [string, string])[] = [
     ['request', explanation.target],
-    ['signature', explanation.signature],
+    ['signature', toldSignature(explanation.signature)],
     ['source', `${source.name} ${source.path} (${source.state.byteLength} bytes, version ${source.state.version})`],
     ['params', explanation.canonical || '(none that change a pixel)'],
     ...explanation.ignored.map((one) =>
@@ -56,6 +56,12 @@ function describe(explanation: Explanation): string {
     ['result', `${result.format} ${result.width}x${result.height}, ${result.bytes} bytes in ${result.renderMs} ms`],
   ]
   return rows.map(([label, text]) => `${label.padEnd(13)} ${text}\n`).join('')
+}
+
+/** What clients are told about it, too. */
+function toldSignature(signature: Explanation['signature']): string {
+  const isRefused = signature === 'expired' || signature.startsWith('required')
+  return isRefused ? `${signature}: clients are refused, you are shown the rest` : signature
 }
 
 function describePlan(plan: Explanation['plan']): (readonly [string, string])[] {

@@ -20,8 +20,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (error instanceof ConfigFaults) return print(error.message, 2)
-    if (error instanceof AppError)
-      return print(error.code === 'internal' ? error.message : `${error.code}: ${error.message}`, 1)
+    if (error instanceof AppError && error.code === 'bad_request') return print(error.message, 2)
+    if (error instanceof AppError) return print(describe(error), 1)
     throw error
   }
 }
@@ -31,6 +31,12 @@ function wanted([, , name]: readonly string[]) {
   if (name === '--version' || name === '-V') return []
   const named = Object.entries(commands).find(([command]) => command === name)
   return named ? [named[1]] : Object.values(commands)
+}
+
+/** With the code that a client would get, and what is behind it: whoever runs this may know. */
+function describe({ code, message, cause }: AppError): string {
+  const text = code === 'internal' ? message : `${code}: ${message}`
+  return cause instanceof Error && cause.message !== '' ? `${text} (${cause.message})` : text
 }
 
 function print(message: string, exitCode: number): number {

@@ -73,6 +73,7 @@ export function createServer(deps: ServerDeps): Server {
       // The rest of what was read with them still arrives.
       if (request.socket.destroyed) return
       if (answering(request.socket) > maxPipelined) return void request.socket.destroy()
+      if (namesManyHosts(request)) return refuseManyHosts(response)
       if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
       if (isPage(request.url ?? '/')) answerPage(request, response, deps)
       else void answerHitOrImage(request, response, parts)
@@ -101,6 +102,15 @@ class ImageServer extends Server {
     super.closeAllConnections()
     this.hits?.closeAll()
   }
+}
+
+/** Whoever stands before this server may have read another one of them (RFC 9112 3.2). */
+function namesManyHosts({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length > 1
+}
+
+function refuseManyHosts(response: ServerResponse): void {
+  response.writeHead(400, { connection: 'close', 'cache-control': 'no-store', 'content-length': '0' }).end()
 }
 
 function isPage(target: string): boolean {

@@ -95,8 +95,8 @@ describe('sign', () => {
   })
 
   test.each([
-    [['sign', 'photo.jpg'], keys, 1, 'Expected https://host/path'],
-    [['sign', '/photo.jpg'], {}, 1, 'HALFTONE_SIGNING_KEYS'],
+    [['sign', 'photo.jpg'], keys, 2, 'Expected https://host/path'],
+    [['sign', '/photo.jpg'], {}, 2, 'HALFTONE_SIGNING_KEYS'],
     [['sign', '/photo.jpg', '--expires-in', 'soon'], keys, 2, 'whole number of seconds'],
   ] as const)('%j fails with its mend', async (args, settings, wantCode, wantText) => {
     const { code, stderr } = await run(args, settings)
@@ -157,7 +157,7 @@ describe('explain of an uploaded image', () => {
     const { stdout, stderr } = await explain(targetOf(url))
     expect(stdout, stderr).toMatch(/signature +valid[\s\S]*source +uploads \/img_\S+ [\s\S]*result +avif 300x200/)
     expect((await explain(`${pathOf(url)}?w=100`)).stdout).toMatch(
-      /signature +required but missing[\s\S]*result +jpeg 100x/,
+      /signature +required but missing: clients are refused[\s\S]*result +jpeg 100x/,
     )
   })
 

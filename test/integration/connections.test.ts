@@ -101,6 +101,11 @@ describe('what comes in raw', () => {
     expect((await halftone.get('/a.jpg?w=33')).status).toBe(200)
   })
 
+  test.each(['/a.jpg?w=30', '/-/health', '/v1/images'])('two hosts are refused, on %s', async (target) => {
+    const heard = await speak(`GET ${target} HTTP/1.1\r\nHost: a\r\nX: y\r\nhost: b\r\n\r\n`)
+    expect(heard).toMatch(/^HTTP\/1.1 400/)
+  })
+
   test('a method that is refused is logged as it was sent', async () => {
     await fetch(`${halftone.origin}/a.jpg`, { method: 'DELETE', headers: { 'x-request-id': 'was-delete' } })
     await expect

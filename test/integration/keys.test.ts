@@ -46,8 +46,8 @@ test('a key is made, listed and revoked; its secret is shown once and stored now
 test.each([
   [2, /--name/, ['create']],
   [2, /expected uploads:write/, ['create', '--name', 'a', '--scopes', 'everything']],
-  [1, /Expected a project that is configured \(default\), got "nope"/, ['create', '--name', 'a', '--project', 'nope']],
-  [1, /1 to 64 letters/, ['create', '--name', 'a b']],
+  [2, /Expected a project that is configured \(default\), got "nope"/, ['create', '--name', 'a', '--project', 'nope']],
+  [2, /1 to 64 letters/, ['create', '--name', 'a b']],
   [1, /not_found/, ['revoke', 'key_nope']],
 ])(
   'exit code %i with %s',

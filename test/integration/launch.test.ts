@@ -42,14 +42,14 @@ test.each([
   await utimes(lock, new Date(), new Date(Date.now() - 10_000))
   const { told, out } = launch()
   expect(await out).toBe('here\n')
-  expect(told()).toBe('halftone: installing packages\n')
+  expect(told()).toBe('halftone: installing packages (some 45 s, once)\n')
   expect(await locksIn(clone)).toEqual([])
 })
 
 test('nor does one with its own number in it, as after a restart in a container', async () => {
   const { told, out } = launch('printf $$ > .launch-lock')
   expect(await out).toBe('here\n')
-  expect(told()).toBe('halftone: installing packages\n')
+  expect(told()).toBe('halftone: installing packages (some 45 s, once)\n')
   expect(await locksIn(clone)).toEqual([])
 })
 
