@@ -2,7 +2,7 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.node/', 'data/', 'samples/', 'coverage/'] },
+  { ignores: ['dist/', 'node_modules/', '.node/', '.builds/', 'data/', 'samples/', 'coverage/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

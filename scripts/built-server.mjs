@@ -4,17 +4,18 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 
-// The newest stay, for servers that run from them and load some of their files only when they are needed.
-const keptBuilds = 5
+// The last used stay, 4 MB each, for servers that run from them and load some of their files only when they are needed.
+const keptBuilds = 20
 
 export function builtServer(root, { node = process.execPath, onFailure = () => {} } = {}) {
-  const builds = join(root, 'node_modules', '.cache', 'halftone', 'builds')
+  // Not in node_modules, which npm empties under a running server.
+  const builds = join(root, '.builds')
   const folder = join(builds, fingerprintOf(root))
   const main = join(folder, 'main.js')
   if (existsSync(main)) {
-    const now = new Date()
-    utimesSync(folder, now, now)
+    noteUse(folder)
     return main
   }
   const unfinished = `${folder}-${process.pid}`
@@ -28,7 +29,7 @@ export function builtServer(root, { node = process.execPath, onFailure = () => {
     removeOld(builds)
     return main
   }
-  onFailure(error?.message ?? stderr.trim())
+  onFailure(error?.message ?? stripVTControlCharacters(stderr).trim())
   return join(root, 'src', 'main.ts')
 }
 
@@ -54,11 +55,22 @@ function fingerprintOf(root) {
   return hash.digest('hex').slice(0, 16)
 }
 
+function noteUse(folder) {
+  const now = new Date()
+  try {
+    utimesSync(folder, now, now)
+  } catch {
+    // It may belong to another user, and is as good.
+  }
+}
+
 function removeOld(builds) {
-  const byAge = readdirSync(builds).map((name) => ({
-    path: join(builds, name),
-    usedMs: statSync(join(builds, name)).mtimeMs,
-  }))
+  // Others may be removing them at the same time.
+  const byAge = readdirSync(builds).flatMap((name) => {
+    const path = join(builds, name)
+    const facts = statSync(path, { throwIfNoEntry: false })
+    return facts ? [{ path, usedMs: facts.mtimeMs }] : []
+  })
   byAge.sort((a, b) => b.usedMs - a.usedMs)
   for (const { path } of byAge.slice(keptBuilds)) rmSync(path, { recursive: true, force: true })
 }

@@ -30,5 +30,9 @@ export async function bundleServer(folder: string): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , folder] = process.argv
   if (folder === undefined) throw new Error('usage: node scripts/bundle-server.ts <folder>')
-  await bundleServer(resolve(folder))
+  await bundleServer(resolve(folder)).catch((error: unknown) => {
+    // What is wrong with the sources, without where in the bundler that was found.
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  })
 }

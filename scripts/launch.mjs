@@ -1,15 +1,16 @@
-// Runs a TypeScript entry of this repository on a fresh clone: brings a new enough Node, the packages and the sample
-// pictures where they are missing, then hands over. Plain JavaScript, because the Node that starts it may be an old one.
+// Runs a TypeScript entry of this repository on a fresh clone: brings a new enough Node and the packages where they are missing, bundles
+// the server where its sources have changed, then hands over. Plain JavaScript, because the Node that starts it may be an old one.
 //   node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { builtServer } from './built-server.mjs'
 import { launchEnvironment, nodeFlags, serverEnvironment } from './launch-options.mjs'
 
-// Type stripping is on by default from 22.18; `dist/` runs from 22.12 on.
+// Type stripping is on by default from 22.18; `dist/` runs from 22.14 on.
 const minimumNode = [22, 18]
 const broughtNode = '24.21.0'
 const lockStaleMs = 10 * 60_000
@@ -24,12 +25,13 @@ const [entry, ...rest] = args
 if (!entry) fail('usage: node scripts/launch.mjs [--with-dev] <entry.ts> [arguments]')
 
 const isServer = entry === 'src/main.ts'
-handOver(locked(prepare))
+const lock = join(root, '.launch-lock')
+handOver(await locked(prepare))
 
 /** What to run, and the Node to run it. */
-function prepare() {
-  const node = isNewEnough(process.versions.node) ? process.execPath : bringNode()
-  installPackages(node)
+async function prepare() {
+  const node = isNewEnough(process.versions.node) ? process.execPath : await bringNode()
+  await installPackages(node)
   const onFailure = (reason) => say(`could not be bundled, and starts from the sources: ${reason}`)
   return { node, file: isServer ? builtServer(root, { node, onFailure }) : resolve(root, entry) }
 }
@@ -40,24 +42,23 @@ function isNewEnough(version) {
 }
 
 /** Two launches at once (a server and the tests, say) must not install into each other's feet. */
-function locked(work) {
-  const lock = join(root, '.launch-lock')
-  for (let waited = 0; !takes(lock); waited += 200) {
-    if (waited === 1000) say('another launch is installing; waiting for it')
-    if (isLeftBehind(lock)) rmSync(lock, { recursive: true, force: true })
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+async function locked(work) {
+  for (let waited = 0; !takesLock(); waited += 200) {
+    if (waited === 1000) say('another launch is installing or bundling; waiting for it')
+    if (isLeftBehind()) rmSync(lock, { recursive: true, force: true })
+    else await sleep(200)
   }
-  const unlock = () => void (holderOf(lock) === process.pid && rmSync(lock, { force: true }))
+  const unlock = () => void (holders()[0] === process.pid && rmSync(lock, { force: true }))
   process.once('exit', unlock)
   try {
-    return work()
+    return await work()
   } finally {
     unlock()
     process.off('exit', unlock)
   }
 }
 
-function takes(lock) {
+function takesLock() {
   try {
     writeFileSync(lock, String(process.pid), { flag: 'wx' })
     return true
@@ -68,37 +69,44 @@ function takes(lock) {
 }
 
 /**
- * Ctrl-C in the first installation ends this process without a word, and the next start must not wait for it. Nor for itself: where
- * numbers are few, as in a container, it may have got that of the one which left the lock.
+ * Ctrl-C in the first installation ends this process without a word, and the next start must not wait for it; but for the npm that it
+ * leaves behind, which takes some seconds to put things back. Nor must it wait for itself: where numbers are few, as in a container, it
+ * may have got that of the one which left the lock.
  */
-function isLeftBehind(lock) {
-  const holder = holderOf(lock)
+function isLeftBehind() {
+  const pids = holders()
   // Nothing is in it yet, or never will be: it is written right after it was made.
-  if (holder === undefined) return ageOf(lock) > lockUnwrittenMs
-  if (holder === process.pid) return true
-  try {
-    process.kill(holder, 0)
-    return ageOf(lock) > lockStaleMs
-  } catch (error) {
-    return error.code === 'ESRCH'
-  }
+  if (pids.length === 0) return lockAge() > lockUnwrittenMs
+  return !pids.some((pid) => pid !== process.pid && isAlive(pid)) || lockAge() > lockStaleMs
 }
 
-function holderOf(lock) {
+/** The launch that has the lock, and the npm that it waits for. */
+function holders() {
   try {
-    const holder = Number(readFileSync(lock, 'utf8'))
-    return Number.isInteger(holder) && holder > 0 ? holder : undefined
+    return readFileSync(lock, 'utf8')
+      .split(' ')
+      .map(Number)
+      .filter((pid) => Number.isInteger(pid) && pid > 0)
   } catch {
-    return undefined
+    return []
   }
 }
 
-function ageOf(lock) {
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code !== 'ESRCH'
+  }
+}
+
+function lockAge() {
   const facts = statSync(lock, { throwIfNoEntry: false })
   return facts === undefined ? 0 : Date.now() - facts.mtimeMs
 }
 
-function bringNode() {
+async function bringNode() {
   const home = join(root, '.node')
   const binary = join(home, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
   if (existsSync(binary) && spawnSync(binary, ['-v'], { encoding: 'utf8' }).stdout?.trim() === `v${broughtNode}`)
@@ -108,7 +116,7 @@ function bringNode() {
   )
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, 'package.json'), '{ "private": true }\n')
-  npm(
+  await npm(
     process.execPath,
     ['install', '--prefix', home, '--no-save', '--no-package-lock', '--ignore-scripts=false', `node@${broughtNode}`],
     home,
@@ -118,7 +126,7 @@ function bringNode() {
   return binary
 }
 
-function installPackages(node) {
+async function installPackages(node) {
   const stampFile = join(root, 'node_modules', '.halftone-installed')
   const lockHash = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -126,30 +134,37 @@ function installPackages(node) {
   const stamp = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : ''
   if (stamp === `${lockHash} all` || (!withDev && stamp === `${lockHash} production`)) return
   say(`installing packages${withDev ? ', tools for tests included' : ''} (some 45 s, once)`)
-  npm(node, ['ci', '--no-fund', '--no-audit', ...(withDev ? [] : ['--omit=dev'])], root)
+  await npm(node, ['ci', '--no-fund', '--no-audit', ...(withDev ? [] : ['--omit=dev'])], root)
   writeFileSync(stampFile, `${lockHash} ${withDev ? 'all' : 'production'}`)
 }
 
 /** Runs npm under the given Node, so that it resolves engines and builds for that one. Output is shown only on failure. */
-function npm(node, npmArgs, cwd) {
+async function npm(node, npmArgs, cwd) {
   const cli = process.env.npm_execpath
   const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
   const [command, commandArgs] = cli && /\.c?js$/.test(cli) ? [node, [cli, ...npmArgs]] : ['npm', npmArgs]
-  const result = spawnSync(command, commandArgs, {
+  const stdio = ['ignore', 'pipe', 'pipe']
+  const child = spawn(command, commandArgs, {
     cwd,
     env,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
+    stdio,
     shell: process.platform === 'win32' && command === 'npm',
   })
-  if (result.status === 0) return
-  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`)
-  fail(`npm ${npmArgs[0]} failed${result.error ? `: ${result.error.message}` : ''}`)
+  writeFileSync(lock, `${process.pid} ${child.pid ?? ''}`)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  const failure = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(`: ${error.message}`))
+    child.once('close', (code, signal) => resolve(code === 0 ? undefined : signal ? `: it was ended by ${signal}` : ''))
+  })
+  if (failure === undefined) return
+  process.stderr.write(output)
+  fail(`npm ${npmArgs[0]} failed${failure}`)
 }
 
 function handOver({ node, file }) {
   const env = {
-    ...(isServer ? serverEnvironment(root) : launchEnvironment(root)),
+    ...(isServer ? serverEnvironment(root, file) : launchEnvironment(root)),
     ...process.env,
     PATH: `${dirname(node)}${delimiter}${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`,
   }

@@ -13,14 +13,15 @@ export type HalftoneOptions = {
 /** `halftone serve` in a clone, as `npm start` runs it. Quiet unless `HALFTONE_LOG_LEVEL` is among the settings. */
 export async function startHalftone(options: HalftoneOptions): Promise<Running> {
   const port = await freePort()
+  const file = builtServer(options.root)
   return startProcess({
-    command: [process.execPath, ...nodeFlags, builtServer(options.root), 'serve'],
+    command: [process.execPath, ...nodeFlags, file, 'serve'],
     cwd: options.root,
     port,
     readyPath: '/-/ready',
     env: {
       NODE_ENV: 'production',
-      ...serverEnvironment(options.root),
+      ...serverEnvironment(options.root, file),
       PORT: String(port),
       HALFTONE_SOURCE: options.pictures,
       HALFTONE_DATA_DIR: options.dataDir,

@@ -46,7 +46,7 @@ function describe(explanation: Explanation): string {
     ),
     [
       'capabilities',
-      `${JSON.stringify(capabilities.narrowed)}${capabilities.varyAccept ? ', Vary: Accept' : ', no Vary'}`,
+      `${named(capabilities.accepted)}; ${capabilities.varyAccept ? 'Vary: Accept' : 'without auto=format they do not matter, no Vary'}`,
     ],
     [
       'original',
@@ -56,6 +56,11 @@ function describe(explanation: Explanation): string {
     ['result', `${result.format} ${result.width}x${result.height}, ${result.bytes} bytes in ${result.renderMs} ms`],
   ]
   return rows.map(([label, text]) => `${label.padEnd(13)} ${text}\n`).join('')
+}
+
+function named(capabilities: object): string {
+  const names = Object.entries(capabilities).flatMap(([name, has]) => (has === true ? [name] : []))
+  return names.length === 0 ? 'neither AVIF nor WebP' : names.join(', ')
 }
 
 /** What clients are told about it, too. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
 import pc from 'picocolors'
@@ -44,14 +45,29 @@ async function serve(config: Config): Promise<void> {
   const samples = listSamples(config)
   const { createApp } = await import('../app.ts')
   const app = await createApp(config, { samples })
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
+  const stopped = stopAsked()
   const localOrigin = await app.listen()
   greet({ localOrigin, publicOrigin: config.server.publicUrl ?? localOrigin, samples, config, firstKey: app.firstKey })
   await stopped
   await app.close()
 }
+
+/**
+ * Resolves with the first signal. A terminal sends Ctrl-C to the launcher, too, which passes it on: that is one wish to stop, told
+ * twice. Whoever asks again later does not want to wait for running answers any more.
+ */
+function stopAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    let askedMs = Infinity
+    const ask = (signal: NodeJS.Signals) => {
+      if (performance.now() - askedMs > sameWishMs) process.exit(128 + constants.signals[signal])
+      askedMs = Math.min(askedMs, performance.now())
+      resolve()
+    }
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, ask)
+  })
+}
+const sameWishMs = 1000
 
 /** The first minute: a picture to open, and a next step. To stderr, so that stdout stays one JSON line per event. */
 function greet(facts: {

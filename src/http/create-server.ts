@@ -53,7 +53,10 @@ const refusalGraceMs = 1000
 export function createServer(deps: ServerDeps): Server {
   const { maxTargetLength, requestTimeoutMs, maxConnections, maxPipelined, maxUnsentBytes, stallTimeoutMs } =
     deps.server
-  const slowClients = { stallTimeoutMs, unsentAnswers: createUnsentAnswers(maxUnsentBytes, deps.onSlowClientCut) }
+  const slowClients = {
+    stallTimeoutMs,
+    unsentAnswers: createUnsentAnswers({ maxBytes: maxUnsentBytes, onCut: deps.onSlowClientCut }),
+  }
   const parts = { ...deps, freshId: createFreshIds(), slowClients }
   const maxHeadBytes = maxTargetLength + headerRoomBytes
   const headersTimeout = Math.min(requestTimeoutMs, longestHeadMs)
@@ -75,7 +78,7 @@ export function createServer(deps: ServerDeps): Server {
       if (answering(request.socket) > maxPipelined) return void request.socket.destroy()
       if (namesManyHosts(request)) return refuseManyHosts(response)
       if (request.socket instanceof NodeExchange) request.socket.returnAfter(response)
-      if (isPage(request.url ?? '/')) answerPage(request, response, deps)
+      if (isPage(request.url ?? '/')) answerPage(request, response, parts)
       else void answerHitOrImage(request, response, parts)
     },
   )
@@ -117,8 +120,10 @@ function isPage(target: string): boolean {
   return target === '/' || target.startsWith('/?') || target.startsWith('/-/') || target.startsWith('/v1/')
 }
 
-function answerPage(request: IncomingMessage, response: ServerResponse, deps: ServerDeps): void {
+function answerPage(request: IncomingMessage, response: ServerResponse, deps: ServerParts): void {
   if (!takesFile(request)) endSlowBody(request, deps.server.requestTimeoutMs)
+  // When all of it has been handed to the connection.
+  response.once('prefinish', () => cutWhenSlow(response, deps.slowClients))
   deps.pages(request, response)
 }
 
@@ -156,7 +161,7 @@ async function answerHit(request: IncomingMessage, response: ServerResponse, dep
   const write: WriteHit = ({ status, lines, body }) => {
     response.writeHead(status, splitHead(lines))
     response.end(body)
-    cutWhenSlow(response, body, deps.slowClients)
+    cutWhenSlow(response, deps.slowClients, body?.buffer)
   }
   if (serveHot(hitRequest, write, deps)) return true
   return (await serveStored(hitRequest, { write, isGone: () => response.destroyed }, deps)) ?? false
@@ -179,7 +184,8 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
     if (response.destroyed) return finished()
     response.once('close', finished)
     sendImage(response, answer, raw.method)
-    cutWhenSlow(response, answer.body, deps.slowClients)
+    // A range holds all of its body.
+    cutWhenSlow(response, deps.slowClients, answer.body?.buffer)
   } catch (error) {
     // Whatever goes wrong in the very last step harms this request alone.
     deps.onBroken(error, raw)

@@ -178,7 +178,7 @@ function writeHit(line: Line, { status, lines, body }: Hit): void {
   socket.setTimeout(stallTimeoutMs)
   if (body === undefined) return
   line.isBehind = true
-  unsentAnswers.add(socket, socket, body)
+  unsentAnswers.add(socket, socket, body.buffer)
 }
 
 /** The client has taken what it was slow to take. */

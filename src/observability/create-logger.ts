@@ -105,7 +105,10 @@ export function errorFields(error: unknown): LogFields {
   if (!(error instanceof Error)) return { error: String(error) }
   const cause = error.cause instanceof Error ? { cause: error.cause.message } : {}
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}
+  // Of an AppError: the status of an origin, say.
+  const details = 'details' in error && typeof error.details === 'object' ? error.details : {}
   return {
+    ...details,
     error: error.message,
     ...code,
     ...cause,

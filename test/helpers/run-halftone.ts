@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { builtServer } from '../../scripts/built-server.mjs'
-import { launchEnvironment } from '../../scripts/launch-options.mjs'
+import { compileCacheOf } from '../../scripts/launch-options.mjs'
 import { projectRoot } from './start-halftone.ts'
 
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string }
@@ -14,11 +14,10 @@ export const builtEntry: string = builtServer(projectRoot, {
 /** The same, module by module. */
 export const sourceEntry = 'src/main.ts'
 
-/** All that a process gets of the environment; with what was compiled before it starts in half the time. */
+/** All that such a process gets of the environment; with what was compiled before it starts in half the time. */
 export function bareEnvironment(): Record<string, string> {
   const { PATH = '' } = process.env
-  const { NODE_COMPILE_CACHE = '' } = launchEnvironment(projectRoot)
-  return { PATH, NODE_COMPILE_CACHE }
+  return { PATH, ...compileCacheOf(projectRoot, builtEntry) }
 }
 
 /** `halftone` with these arguments, to its end. */

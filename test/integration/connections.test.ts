@@ -240,6 +240,76 @@ test.each(['the long way', 'the hot lane', 'one after another on one connection'
   60_000,
 )
 
+test('what a slow client has taken in the end makes room again, on a connection that stays open', async () => {
+  const names = ['kept-1.png', 'kept-2.png', 'kept-3.png']
+  const bytes = await writeLargePng(...names)
+  const small = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_UNSENT_ANSWERS_MB: String(Math.ceil((bytes * 1.5) / 1e6)),
+    // Node then has the connection for longer than one exchange.
+    HALFTONE_HOT_ENTRIES: '0',
+    HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '1',
+  })
+  const clients = []
+  try {
+    for (const name of names) {
+      const socket = connect({ port: Number(new URL(small.origin).port), host: '127.0.0.1' })
+      clients.push(socket)
+      await once(socket, 'connect')
+      socket.pause().write(`GET /${name} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      // Behind by now.
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      let received = 0
+      socket.on('data', (chunk: Buffer) => (received += chunk.length)).resume()
+      await expect.poll(() => received, { timeout: 30_000 }).toBeGreaterThanOrEqual(bytes)
+    }
+    expect(clients.map(({ closed }) => closed)).toEqual([false, false, false])
+  } finally {
+    for (const socket of clients) socket.destroy()
+    await small.stop()
+  }
+}, 60_000)
+
+test('a client that asks for pages and reads none is cut off', async () => {
+  const strict = await startHalftone({
+    HALFTONE_SOURCE: originals.folder,
+    HALFTONE_STALL_TIMEOUT_SECONDS: '0.5',
+    HALFTONE_SHUTDOWN_TIMEOUT_SECONDS: '1',
+  })
+  const socket = connect({ port: Number(new URL(strict.origin).port), host: '127.0.0.1' }).on('error', () => {})
+  await once(socket, 'connect')
+  let isGone = false
+  socket.pause().once('close', () => (isGone = true))
+  // Until the kernel takes no more of the answers.
+  const ask = setInterval(
+    () => socket.writable && socket.write('GET /-/metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(8)),
+    5,
+  )
+  try {
+    await expect.poll(() => isGone, { timeout: 40_000 }).toBe(true)
+  } finally {
+    clearInterval(ask)
+    socket.destroy()
+    await strict.stop()
+  }
+}, 60_000)
+
+test('how many requests a connection may send ahead is a setting', async () => {
+  const few = await startHalftone({ HALFTONE_SOURCE: originals.folder, HALFTONE_PIPELINED_REQUESTS: '3' })
+  const answersTo = async (count: number) => {
+    const socket = connect({ port: Number(new URL(few.origin).port), host: '127.0.0.1' }).on('error', () => {})
+    let heard = ''
+    socket.setEncoding('latin1').on('data', (chunk: string) => (heard += chunk))
+    const ask = (more = '') => `GET /none.jpg HTTP/1.1\r\nHost: a\r\n${more}\r\n`
+    socket.write(ask().repeat(count - 1) + ask('Connection: close\r\n'))
+    await once(socket, 'close')
+    return heard.split('HTTP/1.1 404').length - 1
+  }
+  expect(await answersTo(3)).toBe(3)
+  expect(await answersTo(5)).toBeLessThan(5)
+  await few.stop()
+})
+
 describe('names of downloads', () => {
   test.each([
     ['../../etc/passwd', 'passwd'],

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -53,10 +53,30 @@ test('nor does one with its own number in it, as after a restart in a container'
   expect(await locksIn(clone)).toEqual([])
 })
 
+test('the npm of a launch that was ended is waited for: it still puts things back', async () => {
+  const npm = spawn('sleep', ['60'])
+  const launcher = spawnSync(process.execPath, ['--version']).pid
+  await writeFile(join(clone, '.launch-lock'), `${launcher} ${npm.pid}`)
+  const { told, out } = launch()
+  await expect.poll(told, { timeout: 20_000 }).toContain('another launch is installing or bundling; waiting for it')
+  npm.kill()
+  expect(await out).toBe('here\n')
+})
+
+test('an installation that was begun names its npm in the lock', async () => {
+  const bin = join(clone, 'bin')
+  await mkdir(bin)
+  await writeFile(join(bin, 'npm'), '#!/bin/sh\ncp .launch-lock seen\necho "\n$$" >> seen\n', { mode: 0o755 })
+  const { out } = launch(`unset npm_execpath; PATH=${bin}:$PATH`)
+  expect(await out).toBe('here\n')
+  const [holders = '', npm] = (await readFile(join(clone, 'seen'), 'utf8')).split('\n')
+  expect(holders.split(' ')[1]).toBe(npm)
+})
+
 test('while another launch installs it is waited for, and the waiting is told', async () => {
   await writeFile(join(clone, '.launch-lock'), String(process.pid))
   const { told, out } = launch()
-  await expect.poll(told, { timeout: 20_000 }).toContain('another launch is installing; waiting for it')
+  await expect.poll(told, { timeout: 20_000 }).toContain('another launch is installing or bundling; waiting for it')
   expect(await locksIn(clone)).toEqual(['.launch-lock'])
   await rm(join(clone, '.launch-lock'))
   expect(await out).toBe('here\n')

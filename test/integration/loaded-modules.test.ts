@@ -14,7 +14,7 @@ const without = (names: readonly string[], pattern: RegExp) => names.filter((nam
 
 test.each([
   ['from the sources', sourceEntry, /\/src\/(app|uploads\/open-uploads)\.ts$/],
-  ['bundled', builtEntry, /\/builds\/\w+\/(app|open-uploads)-[^/]*\.js$/],
+  ['bundled', builtEntry, /\/\.builds\/\w+\/(app|open-uploads)-[^/]*\.js$/],
 ])(
   'a server with a folder loads no client of HTTP, neither its own nor that of Node (%s)',
   async (_, entry, server) => {

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
+import { createServer, type ServerResponse } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { drawGradientJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
+import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { startHalftone } from '../helpers/start-halftone.ts'
 import { apiAs } from '../helpers/upload-api.ts'
 import { startWebhookReceiver, webhookSecret } from '../helpers/webhook-receiver.ts'
@@ -114,3 +116,59 @@ test('a request, a webhook and what else runs share one deadline', async () => {
   expect(tookMs).toBeLessThan(5500)
   expect(halftone.logLines.filter(({ event }) => event === 'close_failed')).toEqual([])
 })
+
+test('Ctrl-C that reaches it twice, from the terminal and through a launcher, still lets running answers finish', async () => {
+  const answering = slowOrigin()
+  const dataDir = mkdtempSync(join(tmpdir(), 'halftone-ctrl-c-'))
+  const origin = createServer((_, response) => answering.take(response))
+  await once(origin.listen(0, '127.0.0.1'), 'listening')
+  const { port } = origin.address() as AddressInfo
+  const start = () =>
+    spawnHalftone({
+      HALFTONE_SOURCE: `http://127.0.0.1:${port}/`,
+      HALFTONE_ALLOW_ADDRESSES: '127.0.0.0/8',
+      HALFTONE_DATA_DIR: dataDir,
+    })
+  try {
+    const patient = await start()
+    const asked = fetch(`${patient.origin}/a.jpg?w=40`)
+    const original = await answering.next()
+    const ended = patient.kill('SIGINT')
+    void patient.kill('SIGINT')
+    await expect.poll(() => patient.output()).toContain('"closing"')
+    original.end(await drawGradientJpeg(80, 60))
+    expect((await asked).status).toBe(200)
+    expect(await ended).toEqual({ code: 0, signal: null })
+
+    const hurried = await start()
+    const cut = fetch(`${hurried.origin}/a.jpg?w=40`).catch(() => 'cut')
+    await answering.next()
+    void hurried.kill('SIGINT')
+    await sleep(1500)
+    expect(await hurried.kill('SIGINT')).toEqual({ code: 130, signal: null })
+    expect(await cut).toBe('cut')
+  } finally {
+    origin.closeAllConnections()
+    origin.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}, 60_000)
+
+/** Requests to an origin, answered by whoever takes them. */
+function slowOrigin() {
+  const waiting: ServerResponse[] = []
+  const takers: ((response: ServerResponse) => void)[] = []
+  return {
+    take(response: ServerResponse) {
+      const taker = takers.shift()
+      if (taker) taker(response.writeHead(200, { 'content-type': 'image/jpeg' }))
+      else waiting.push(response.writeHead(200, { 'content-type': 'image/jpeg' }))
+    },
+    next: () =>
+      new Promise<ServerResponse>((resolve) => {
+        const response = waiting.shift()
+        if (response) resolve(response)
+        else takers.push(resolve)
+      }),
+  }
+}

@@ -44,7 +44,10 @@ async function serve(given: Partial<HitConnectionsDeps> = {}) {
   }
   const hits = takeConnections(server, {
     hotLane,
-    slowClients: { stallTimeoutMs: 5000, unsentAnswers: createUnsentAnswers(1_000_000_000, () => {}) },
+    slowClients: {
+      stallTimeoutMs: 5000,
+      unsentAnswers: createUnsentAnswers({ maxBytes: 1_000_000_000, onCut: () => {} }),
+    },
     onHot: () => {},
     freshId: () => 'id',
     readStored: () => new Promise<Stored>((resolve) => reads.push(resolve)),

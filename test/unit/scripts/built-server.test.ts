@@ -13,11 +13,11 @@ writeFileSync(process.argv[2] + '/main.js', 'bundled')
 function makeClone(script = bundles) {
   const root = mkdtempSync(join(tmpdir(), 'halftone-built-'))
   onTestFinished(() => rmSync(root, { recursive: true, force: true }))
-  for (const folder of ['src/deep', 'scripts', 'node_modules']) mkdirSync(join(root, folder), { recursive: true })
+  for (const folder of ['src/deep', 'scripts']) mkdirSync(join(root, folder), { recursive: true })
   writeFileSync(join(root, 'package-lock.json'), '{}')
   writeFileSync(join(root, 'scripts/bundle-server.ts'), script)
   writeFileSync(join(root, 'src/deep/part.ts'), 'part')
-  const builds = join(root, 'node_modules/.cache/halftone/builds')
+  const builds = join(root, '.builds')
   return { root, builds: () => readdirSync(builds) }
 }
 
