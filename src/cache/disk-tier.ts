@@ -10,7 +10,7 @@ import { createEntryReader } from './entry-reader.ts'
 import { createKeyLocks } from './key-locks.ts'
 import { createOutageLog } from './outage-log.ts'
 import { createSlots } from '../lib/slots.ts'
-import { settledWithin, withinDeadline } from './within-deadline.ts'
+import { settledWithin, withinDeadline, type Restart } from './within-deadline.ts'
 
 export type DiskTierOptions = {
   readonly directory: string
@@ -31,6 +31,8 @@ export type DiskTierOptions = {
 /** A slow disk must not cost more than the render it saves. */
 const defaultReadTimeoutMs = 1000
 const defaultWriteTimeoutMs = 10_000
+/** For large entries, their wait for a turn included. */
+const largeReadTimeoutMs = 10_000
 /** About a second of a slow disk's writing. */
 const defaultMaxPendingBytes = 64 * 1024 * 1024
 /** A quarter of the files a process may open where the limit is lowest (1024). */
@@ -78,10 +80,15 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     return undefined
   }
 
-  const readEntry = async (key: string, release: () => void) => {
+  const readEntry = async (key: string, release: () => void, restart: Restart) => {
+    // It has a line of its own: small ones must not wait behind it, and waiting there is not the disk's fault.
+    const onLarge = () => {
+      release()
+      restart(largeReadTimeoutMs)
+    }
     try {
-      const read = await reader.read(key)
-      if (read === 'absent') return undefined
+      const read = await reader.read(key, onLarge)
+      if (read === 'absent' || read === 'busy') return undefined
       if (read === 'corrupt') return dropCorrupt(key)
       usage.touch(key, diskBytes(read.fileBytes))
       return read.result
@@ -90,16 +97,16 @@ export function createDiskTier(options: DiskTierOptions): CacheTier & MeasuredTi
     }
   }
 
-  const readInTurn = async (key: string, signal: AbortSignal) => {
+  const readInTurn = async (key: string, signal: AbortSignal, restart: Restart) => {
     const release = await slots.take(signal)
-    return release && readEntry(key, release)
+    return release && readEntry(key, release, restart)
   }
 
   /** Without a line there is nobody to tell when time is up: a read that has begun cannot be called back. */
   const readInTime = (key: string, signal: AbortSignal) => {
     const release = slots.takeNow()
-    if (release) return settledWithin(readTimeoutMs, readEntry(key, release))
-    return withinDeadline(readTimeoutMs, signal, (inner) => readInTurn(key, inner))
+    if (release) return settledWithin(readTimeoutMs, (restart) => readEntry(key, release, restart))
+    return withinDeadline(readTimeoutMs, signal, (inner, restart) => readInTurn(key, inner, restart))
   }
 
   return {

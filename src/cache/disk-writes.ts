@@ -99,7 +99,7 @@ export function createDiskWrites(deps: DiskWriteDeps): DiskWrites {
 /** False when there was no room. The row is written before the file gets its name, so that no file is ever uncounted. */
 async function writeEntry(deps: DiskWriteDeps, key: string, result: CachedResult): Promise<boolean> {
   const { index, files, usage, eviction } = deps
-  const encoded = encodeResult(key, result)
+  const encoded = await encodeResult(key, result)
   const bytes = diskBytes(encoded.length)
   const row = () => index.write([{ kind: 'put', key, bytes, lastUsedUs: usage.nowUs() }])
   try {

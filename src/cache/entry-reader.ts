@@ -2,14 +2,18 @@ import { close as closeFile, constants, fstat, open as openFile, read as readFil
 import { crc32 } from 'node:zlib'
 import type { CachedResult } from './cached-result.ts'
 import { createSlots, type Slots } from '../lib/slots.ts'
+import { inSlices } from './in-slices.ts'
 import { errorCodeOf } from './outage-log.ts'
 import { createQuickReads, type QuickReads } from './quick-reads.ts'
 import { decodeResult } from './result-codec.ts'
 
 /** Reads entries back. A file is opened and verified once, then kept open for a while: a popular entry costs one system call a hit. */
 export interface EntryReader {
-  /** `corrupt` is whatever is not a whole, unaltered entry about this key. A read that is under way is shared. Throws system errors. */
-  read(key: string): Promise<EntryRead>
+  /**
+   * `corrupt` is whatever is not a whole, unaltered entry about this key; `busy`: too many large ones wait for their turn. A read that is
+   * under way is shared. `onLarge` is called when this one has to wait for its turn. Throws system errors.
+   */
+  read(key: string, onLarge?: () => void): Promise<EntryRead>
   /** Call after the file was replaced or removed: what is being read of the old one ends, nobody else sees it. */
   forget(key: string): void
   /** Closes what has been open for long, so that files which others removed give their space back. */
@@ -17,7 +21,7 @@ export interface EntryReader {
   close(): void
 }
 
-export type EntryRead = { readonly result: CachedResult; readonly fileBytes: number } | 'absent' | 'corrupt'
+export type EntryRead = { readonly result: CachedResult; readonly fileBytes: number } | 'absent' | 'corrupt' | 'busy'
 
 export type EntryReaderOptions = {
   readonly pathOf: (key: string) => string
@@ -37,6 +41,8 @@ const firstReadBytes = 64 * 1024
 const largeReadBytes = 1024 * 1024
 /** As many keep a disk busy; more at once would only take their memory earlier. */
 const largeReadsAtOnce = 4
+/** Each holds an open file. */
+const largeReadsWaiting = 256
 /** Buffers for first reads that are kept between reads; more are made when more is read at once. */
 const spareBuffers = 8
 
@@ -56,6 +62,9 @@ type Verified = {
   readonly facts: Omit<CachedResult, 'body'>
 }
 
+/** A read, and who is to be told that it waits for its turn. */
+type Flight = { readonly read: Promise<EntryRead>; isLarge: boolean; readonly told: (() => void)[] }
+
 type OpenEntry = {
   readonly openedAtMs: number
   /** Set once, when the file is open and verified. */
@@ -68,8 +77,8 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
   const { pathOf, maxOpen, quickReads = createQuickReads() } = options
   // In order of use, as re-inserting moves an entry to the end.
   const kept = new Map<string, OpenEntry>()
-  const underWay = new Map<string, Promise<EntryRead>>()
-  const largeReads = createSlots({ active: largeReadsAtOnce, waiting: Infinity })
+  const underWay = new Map<string, Flight>()
+  const largeReads = createSlots({ active: largeReadsAtOnce, waiting: largeReadsWaiting })
   const firstReads = createFirstReads(options.maxFileBytes, largeReads)
 
   /** A descriptor is closed by its last reader only: its number may belong to another file a moment later. */
@@ -99,12 +108,12 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
     }
   }
 
-  const openAndRead = (key: string): Promise<EntryRead> => {
+  const openAndRead = (key: string, onLarge: () => void): Promise<EntryRead> => {
     const entry: OpenEntry = { openedAtMs: Date.now(), verified: undefined, readers: 0, forgotten: false }
     // Known before it is open, so that a file that is replaced meanwhile is not kept.
     keep(key, entry)
     return reading(entry, async () => {
-      const read = await firstReads.read(key, pathOf(key)).catch((error: unknown) => {
+      const read = await firstReads.read(key, pathOf(key), onLarge).catch((error: unknown) => {
         drop(key, entry)
         throw error
       })
@@ -114,32 +123,47 @@ export function createEntryReader(options: EntryReaderOptions): EntryReader {
     })
   }
 
-  const readAgain = async (key: string, entry: OpenEntry, verified: Verified): Promise<EntryRead> => {
+  const readAgain = async (
+    key: string,
+    { entry, verified }: { readonly entry: OpenEntry; readonly verified: Verified },
+    onLarge: () => void,
+  ): Promise<EntryRead> => {
     keep(key, entry)
     // A descriptor can go stale, on network drives for one.
-    const body = await reading(entry, () => readBody(verified, quickReads, largeReads)).catch(() => undefined)
+    const body = await reading(entry, () => readBody(verified, { quickReads, largeReads, onLarge })).catch(
+      () => undefined,
+    )
+    if (body === 'busy') return body
     if (body) return { result: { body, ...verified.facts }, fileBytes: verified.fileBytes }
     // Or the file was altered in place: the checksum of the whole has the word.
     drop(key, entry)
-    return openAndRead(key)
+    return openAndRead(key, onLarge)
   }
 
-  const start = (key: string) => {
+  const start = (key: string, onLarge: () => void) => {
     const entry = kept.get(key)
-    if (entry?.verified && Date.now() - entry.openedAtMs < openForMs) return readAgain(key, entry, entry.verified)
+    if (entry?.verified && Date.now() - entry.openedAtMs < openForMs)
+      return readAgain(key, { entry, verified: entry.verified }, onLarge)
     if (entry) drop(key, entry)
-    return openAndRead(key)
+    return openAndRead(key, onLarge)
   }
 
   return {
-    read(key) {
+    read(key, onLarge = () => undefined) {
       const shared = underWay.get(key)
-      if (shared) return shared
-      const read = start(key)
+      if (shared?.isLarge) onLarge()
+      else shared?.told.push(onLarge)
+      if (shared) return shared.read
+      const told = [onLarge]
+      const read = start(key, () => {
+        flight.isLarge = true
+        for (const tell of told.splice(0)) tell()
+      })
+      const flight: Flight = { read, isLarge: false, told }
       const done = () => {
-        if (underWay.get(key) === read) underWay.delete(key)
+        if (underWay.get(key) === flight) underWay.delete(key)
       }
-      underWay.set(key, read)
+      underWay.set(key, flight)
       read.then(done, done)
       return read
     },
@@ -164,27 +188,32 @@ type FirstRead = { readonly result: CachedResult; readonly fileBytes: number; re
 function createFirstReads(maxFileBytes: number, largeReads: Slots) {
   const spare: Buffer[] = []
 
-  const readVerified = async (key: string, fd: number, scratch: Buffer): Promise<FirstRead | 'corrupt'> => {
-    const bytes = await readAll(fd, scratch, { maxFileBytes, largeReads })
-    const decoded = bytes && decodeResult(key, bytes)
-    if (!bytes || !decoded) return 'corrupt'
-    // What was read into a buffer of its own may share memory with it; the scratch buffer is needed again.
-    const body = bytes.buffer === scratch.buffer ? copyOf(decoded.body) : decoded.body
-    const { body: _body, ...facts } = decoded
-    const bodyStart = decoded.body.byteOffset - bytes.byteOffset
-    const verified = { fd, fileBytes: bytes.length, bodyStart, bodyBytes: body.length, bodyCrc: crc32(body), facts }
-    return { result: { body, ...facts }, fileBytes: bytes.length, verified }
+  const readVerified = async (
+    key: string,
+    { fd, scratch }: { readonly fd: number; readonly scratch: Buffer },
+    onLarge: () => void,
+  ): Promise<FirstRead | 'corrupt' | 'busy'> => {
+    const first = await readInto(fd, scratch, 0, scratch.length)
+    if (first < scratch.length) {
+      const read = await verify(key, fd, scratch.subarray(0, first))
+      // The scratch buffer is needed again.
+      return read === 'corrupt' ? read : { ...read, result: { ...read.result, body: copyOf(read.result.body) } }
+    }
+    const size = await sizeOf(fd)
+    if (size === undefined || size > maxFileBytes) return 'corrupt'
+    const readOn = async () => verify(key, fd, await readRest(fd, scratch, size))
+    return size > largeReadBytes ? inTurn({ largeReads, onLarge }, readOn) : readOn()
   }
 
   return {
-    async read(key: string, path: string): Promise<FirstRead | 'absent' | 'corrupt'> {
+    async read(key: string, path: string, onLarge: () => void): Promise<FirstRead | 'absent' | 'corrupt' | 'busy'> {
       const fd = await openOrRefuse(path)
       if (typeof fd === 'string') return fd
       const scratch = spare.pop() ?? Buffer.allocUnsafeSlow(firstReadBytes)
       let isGood = false
       try {
-        const read = await readVerified(key, fd, scratch)
-        isGood = read !== 'corrupt'
+        const read = await readVerified(key, { fd, scratch }, onLarge)
+        isGood = typeof read !== 'string'
         return read
       } catch (error) {
         if (foreignCodes.has(errorCodeOf(error))) return 'corrupt'
@@ -210,50 +239,65 @@ async function openOrRefuse(path: string): Promise<number | 'absent' | 'corrupt'
   }
 }
 
-/** All bytes of a file, in `scratch` where they fit; undefined for what is no file or a giant. */
-async function readAll(
-  fd: number,
-  scratch: Buffer,
-  { maxFileBytes, largeReads }: { readonly maxFileBytes: number; readonly largeReads: Slots },
-): Promise<Buffer | undefined> {
-  const first = await readInto(fd, scratch, 0, scratch.length)
-  if (first < scratch.length) return scratch.subarray(0, first)
-  const size = await sizeOf(fd)
-  if (size === undefined || size > maxFileBytes) return undefined
-  const read = async () => {
-    const bytes = Buffer.allocUnsafeSlow(size)
-    let filled = scratch.copy(bytes)
-    while (filled < size) {
-      const got = await readInto(fd, bytes, filled, size - filled)
-      if (got === 0) break
-      filled += got
-    }
-    return bytes.subarray(0, filled)
+/** A file of that size, of which `first` has been read. */
+async function readRest(fd: number, first: Buffer, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let filled = first.copy(bytes)
+  while (filled < size) {
+    const got = await readInto(fd, bytes, filled, size - filled)
+    if (got === 0) break
+    filled += got
   }
-  return size > largeReadBytes ? inTurn(largeReads, read) : read()
+  return bytes.subarray(0, filled)
 }
 
+/** The body shares memory with `bytes`. */
+async function verify(key: string, fd: number, bytes: Buffer): Promise<FirstRead | 'corrupt'> {
+  const result = await decodeResult(key, bytes)
+  if (!result) return 'corrupt'
+  const { body, ...facts } = result
+  const bodyStart = body.byteOffset - bytes.byteOffset
+  const verified = { fd, bodyStart, bodyBytes: body.length, bodyCrc: await crcOf(body), facts }
+  return { result, fileBytes: bytes.length, verified: { ...verified, fileBytes: bytes.length } }
+}
+
+/** The line of large reads, and who is told of waiting in it. */
+type LargeReads = { readonly largeReads: Slots; readonly onLarge: () => void }
+
+const patience = new AbortController().signal
+
 /** Nobody leaves the line: whoever does not want to wait any more leaves the read as a whole to itself. */
-async function inTurn<T>(slots: Slots, work: () => Promise<T>): Promise<T> {
-  const giveBack = await slots.take(patience)
+async function inTurn<T>({ largeReads, onLarge }: LargeReads, work: () => Promise<T>): Promise<T | 'busy'> {
+  onLarge()
+  const giveBack = await largeReads.take(patience)
+  if (!giveBack) return 'busy'
   try {
     return await work()
   } finally {
-    giveBack?.()
+    giveBack()
   }
 }
-const patience = new AbortController().signal
+
+/** Of a body; CRC-32 of all that has been read stands for it from then on. */
+async function crcOf(body: Buffer): Promise<number> {
+  let crc = 0
+  await inSlices(body, (slice) => (crc = crc32(slice, crc)))
+  return crc
+}
 
 /** The body of a verified file, undefined when it is not what it was. */
-async function readBody(verified: Verified, quickReads: QuickReads, largeReads: Slots): Promise<Buffer | undefined> {
+async function readBody(
+  verified: Verified,
+  { quickReads, ...large }: { readonly quickReads: QuickReads } & LargeReads,
+): Promise<Buffer | 'busy' | undefined> {
   const { fd, bodyStart, bodyBytes, bodyCrc } = verified
   const read = async () => {
     const body = Buffer.allocUnsafeSlow(bodyBytes)
     if (bodyBytes === 0) return body
     const got = quickReads.into(fd, body, bodyStart) ?? (await readInto(fd, body, 0, bodyBytes, bodyStart))
-    return got === bodyBytes && crc32(body) === bodyCrc ? body : undefined
+    return got === bodyBytes && (await crcOf(body)) === bodyCrc ? body : undefined
   }
-  return bodyBytes > largeReadBytes ? inTurn(largeReads, read) : read()
+  return bodyBytes > largeReadBytes ? inTurn(large, read) : read()
 }
 
 /** The callback API: a promise's handle costs as much again as the system call. */

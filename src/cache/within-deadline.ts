@@ -5,7 +5,7 @@
 export function withinDeadline<T>(
   timeoutMs: number,
   caller: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, restart: Restart) => Promise<T>,
 ): Promise<T> {
   if (caller?.aborted) return Promise.reject(caller.reason as Error)
   const controller = new AbortController()
@@ -16,24 +16,37 @@ export function withinDeadline<T>(
       reject(reason)
     }
     const onCallerLeft = () => giveUp(caller?.reason as Error)
-    const timer = setTimeout(() => giveUp(timeoutError(timeoutMs)), timeoutMs)
+    const start = (ms: number) => setTimeout(() => giveUp(timeoutError(ms)), ms)
+    let timer = start(timeoutMs)
     const stopWaiting = () => {
       clearTimeout(timer)
       caller?.removeEventListener('abort', onCallerLeft)
     }
     caller?.addEventListener('abort', onCallerLeft, { once: true })
-    work(controller.signal).then(resolve, reject).finally(stopWaiting)
+    const restart = (ms: number) => {
+      clearTimeout(timer)
+      timer = start(ms)
+    }
+    work(controller.signal, restart).then(resolve, reject).finally(stopWaiting)
   })
 }
 
-/** As `withinDeadline`, for work that is under way and cannot be told to stop: costs a timer and nothing else. */
-export function settledWithin<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+/** As `withinDeadline`, for work that cannot be told to stop: costs a timer and nothing else. */
+export function settledWithin<T>(timeoutMs: number, work: (restart: Restart) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => reject(timeoutError(timeoutMs)), timeoutMs)
+    const start = (ms: number) => setTimeout(() => reject(timeoutError(ms)), ms)
+    let timer = start(timeoutMs)
     const stopWaiting = () => clearTimeout(timer)
-    work.then(stopWaiting, stopWaiting)
-    work.then(resolve, reject)
+    const settling = work((ms) => {
+      stopWaiting()
+      timer = start(ms)
+    })
+    settling.then(stopWaiting, stopWaiting)
+    settling.then(resolve, reject)
   })
 }
+
+/** Gives work so much time from now on. */
+export type Restart = (timeoutMs: number) => void
 
 const timeoutError = (timeoutMs: number) => new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')

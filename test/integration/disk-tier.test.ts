@@ -215,6 +215,28 @@ test('an index that cannot be written: nothing is kept, nothing breaks, one warn
   expect(await entryFilesIn(folder)).toEqual([])
 })
 
+test('small entries do not wait behind large ones, and waiting for a turn makes no miss', async () => {
+  const folder = temporaryFolder()
+  const bytes = 2 * 1024 * 1024
+  const large = Array.from({ length: 80 }, (_, n) => keyOf(`large ${n}`))
+  const small = Array.from({ length: 8 }, (_, n) => keyOf(`small ${n}`))
+  const room = { maxBytes: 1024 * 1024 * 1024 }
+  const { tier: filling } = openDiskTier(folder, room)
+  for (const key of large) await filling.set(key, resultFor(key, bytes))
+  for (const key of small) await filling.set(key, resultFor(key, 20_000))
+  await filling.close()
+  const { tier } = openDiskTier(folder, { ...room, readTimeoutMs: 300 })
+  const order: string[] = []
+  const get = async (kind: string, key: string) => {
+    const found = await tier.get(key, patient())
+    order.push(kind)
+    return found !== undefined
+  }
+  const found = await Promise.all([...large.map((key) => get('large', key)), ...small.map((key) => get('small', key))])
+  expect(found).toEqual(found.map(() => true))
+  expect(order.lastIndexOf('small')).toBeLessThan(50)
+}, 60_000)
+
 describe('the index', () => {
   async function filled(count: number) {
     const folder = temporaryFolder()

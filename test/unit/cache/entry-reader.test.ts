@@ -13,7 +13,8 @@ function readerIn(folder: string, maxOpen: number, options: Partial<EntryReaderO
   const pathOf = (key: string) => join(folder, key)
   const reader = createEntryReader({ pathOf, maxOpen, maxFileBytes: 1024 * 1024, ...options })
   onTestFinished(() => reader.close())
-  const write = (key: string, result = bodyFor(key)) => writeFileSync(pathOf(key), encodeResult(key, result))
+  const write = async (key: string, result = bodyFor(key)) =>
+    writeFileSync(pathOf(key), await encodeResult(key, result))
   return { reader, write, pathOf }
 }
 
@@ -40,7 +41,7 @@ test('an entry read again is the same, its facts included, whether it is kept op
     const sizes = { empty: 0, small: 500, 'just above a first read': 65_400, large: 300_000 }
     for (const [name, bytes] of Object.entries(sizes)) {
       const key = keyOf(name)
-      write(key, resultFor(key, bytes))
+      await write(key, resultFor(key, bytes))
       for (let turn = 0; turn < 3; turn += 1) expect(await bodyIn(reader, key)).toEqual(resultFor(key, bytes))
     }
   }
@@ -55,7 +56,7 @@ test('what is small is read quickly from the second time on, by the threads the 
   }
   const { reader, write } = readerIn(temporaryFolder(), 4, { quickReads: { into } })
   const results = [500, 300_000].map((bytes) => [keyOf(bytes), resultFor(keyOf(bytes), bytes)] as const)
-  for (const [key, result] of results) write(key, result)
+  for (const [key, result] of results) await write(key, result)
   for (const [key, result] of results) expect(await bodyIn(reader, key)).toEqual(result)
   expect(asked).toEqual([])
   for (const [key, result] of results) expect(await bodyIn(reader, key)).toEqual(result)
@@ -66,7 +67,7 @@ test.runIf(canCount)('no more files stay open than allowed, and none after close
   const folder = temporaryFolder()
   const { reader, write } = readerIn(folder, 4)
   for (let n = 0; n < 20; n += 1) {
-    write(keyOf(n))
+    await write(keyOf(n))
     await reader.read(keyOf(n))
   }
   await vi.waitFor(() => expect(openFilesIn(folder)).toBe(4))
@@ -89,7 +90,7 @@ test('large entries are read a few at a time, for the first time and again', asy
   const { reader, write } = readerIn(temporaryFolder(), 20, { maxFileBytes: 4 * 1024 * 1024 })
   const bytes = 2 * 1024 * 1024
   const results = Array.from({ length: 12 }, (_, index) => [keyOf(index), resultFor(keyOf(index), bytes)] as const)
-  for (const [key, result] of results) write(key, result)
+  for (const [key, result] of results) await write(key, result)
   const allocated = vi.spyOn(Buffer, 'allocUnsafeSlow')
   onTestFinished(() => allocated.mockRestore())
   const isLarge = ([size]: [number]) => size >= bytes
@@ -105,12 +106,33 @@ test('large entries are read a few at a time, for the first time and again', asy
   }
 })
 
+test('a turn is given back when a large read fails, and those in line are told that they wait', async () => {
+  const { reader, write, pathOf } = readerIn(temporaryFolder(), 20, { maxFileBytes: 4 * 1024 * 1024 })
+  const bytes = 2 * 1024 * 1024
+  for (let broken = 0; broken < 8; broken += 1) {
+    await write(keyOf(broken), resultFor(keyOf(broken), bytes))
+    const file = readFileSync(pathOf(keyOf(broken)))
+    file.writeUInt8((file[bytes / 2] ?? 0) ^ 1, bytes / 2)
+    writeFileSync(pathOf(keyOf(broken)), file)
+  }
+  await write(keyOf('whole'), resultFor(keyOf('whole'), bytes))
+  await write(keyOf('small'), resultFor(keyOf('small'), 1000))
+  const told: string[] = []
+  const readOf = (name: string | number) => reader.read(keyOf(name), () => told.push(String(name)))
+  expect(await Promise.all(Array.from({ length: 8 }, (_, broken) => readOf(broken)))).toEqual(Array(8).fill('corrupt'))
+  const [first, shared] = await Promise.all([readOf('whole'), readOf('whole')])
+  expect(shared).toBe(first)
+  expect(first).toMatchObject({ result: { contentType: resultFor(keyOf('whole'), 1).contentType } })
+  await readOf('small')
+  expect(told.sort()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', 'whole', 'whole'])
+})
+
 test('descriptors that are closed and given out again never mix entries up', async () => {
   const folder = temporaryFolder()
   const { reader, write } = readerIn(folder, 2)
   const bodies = new Map(Array.from({ length: 30 }, (_, n) => [keyOf(n), bodyFor(keyOf(n)).body]))
   const keys = [...bodies.keys()]
-  for (const key of keys) write(key)
+  for (const key of keys) await write(key)
   let wrong = 0
   const check = async (key: string) => {
     const read = await bodyIn(reader, key)
@@ -130,7 +152,7 @@ test('descriptors that are closed and given out again never mix entries up', asy
 
 test('many who ask for one entry at once share one read', async () => {
   const { reader, write } = readerIn(temporaryFolder(), 2)
-  write(keyOf(1))
+  await write(keyOf(1))
   for (let turn = 0; turn < 2; turn += 1) {
     const reads = await Promise.all(Array.from({ length: 50 }, () => bodyIn(reader, keyOf(1))))
     expect(new Set(reads).size).toBe(1)
@@ -175,7 +197,7 @@ test('a cache emptied by hand is seen to be empty after some seconds, also of wh
   const folder = temporaryFolder()
   const { reader, write, pathOf } = readerIn(folder, 4)
   for (const n of [1, 2]) {
-    write(keyOf(n))
+    await write(keyOf(n))
     await reader.read(keyOf(n))
     rmSync(pathOf(keyOf(n)))
   }

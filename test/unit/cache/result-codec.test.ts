@@ -6,7 +6,7 @@ import { keyOf, resultFor } from '../../helpers/cache-bodies.ts'
 
 const key = keyOf('codec')
 
-test('any result survives the round trip', () => {
+test('any result survives the round trip', async () => {
   const results = fc.record({
     body: fc.uint8Array({ maxLength: 3000 }).map((bytes) => Buffer.from(bytes)),
     contentType: fc.string(),
@@ -22,40 +22,54 @@ test('any result survives the round trip', () => {
       { noNullPrototype: true },
     ),
   })
-  fc.assert(
-    fc.property(results, (result) => {
-      expect(decodeResult(key, encodeResult(key, result))).toEqual(result)
+  await fc.assert(
+    fc.asyncProperty(results, async (result) => {
+      expect(await decodeResult(key, await encodeResult(key, result))).toEqual(result)
     }),
   )
 })
 
-test('every single altered byte is found, in header, body and checksum', () => {
-  const bytes = encodeResult(key, resultFor(key, 300))
+test('every single altered byte is found, in header, body and checksum', async () => {
+  const bytes = await encodeResult(key, resultFor(key, 300))
   for (let at = 0; at < bytes.length; at += 1)
     for (const flip of [0x01, 0x80, 0xff]) {
       const altered = Buffer.from(bytes)
       altered.writeUInt8((altered[at] ?? 0) ^ flip, at)
-      expect(decodeResult(key, altered), `byte ${at}`).toBeUndefined()
+      expect(await decodeResult(key, altered), `byte ${at}`).toBeUndefined()
     }
 })
 
-test('every truncation is found, and so is anything appended', () => {
-  const bytes = encodeResult(key, resultFor(key, 300))
+test('large results are summed up slice by slice, and others have their turn in between', async () => {
+  const result = resultFor(key, 5 * 1024 * 1024 + 1)
+  let turns = 0
+  const count = setInterval(() => (turns += 1), 0)
+  const bytes = await encodeResult(key, result)
+  const decoded = await decodeResult(key, bytes)
+  clearInterval(count)
+  expect(decoded?.body.equals(result.body)).toBe(true)
+  expect(turns).toBeGreaterThan(4)
+  expect(bytes.subarray(-32)).toEqual(createHash('sha256').update(bytes.subarray(0, -32)).digest())
+  bytes.writeUInt8((bytes[3_000_000] ?? 0) ^ 1, 3_000_000)
+  expect(await decodeResult(key, bytes)).toBeUndefined()
+})
+
+test('every truncation is found, and so is anything appended', async () => {
+  const bytes = await encodeResult(key, resultFor(key, 300))
   for (let length = 0; length < bytes.length; length += 1)
-    expect(decodeResult(key, bytes.subarray(0, length)), `length ${length}`).toBeUndefined()
-  expect(decodeResult(key, Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined()
+    expect(await decodeResult(key, bytes.subarray(0, length)), `length ${length}`).toBeUndefined()
+  expect(await decodeResult(key, Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined()
 })
 
-test('an entry under the name of another key is refused', () => {
-  expect(decodeResult(keyOf('other'), encodeResult(key, resultFor(key)))).toBeUndefined()
+test('an entry under the name of another key is refused', async () => {
+  expect(await decodeResult(keyOf('other'), await encodeResult(key, resultFor(key)))).toBeUndefined()
 })
 
-test('random bytes never throw', () => {
+test('random bytes never throw', async () => {
   const withMagic = fc.uint8Array({ maxLength: 400 }).map((rest) => Buffer.concat([Buffer.from('HTC\u0001'), rest]))
   const anything = fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes))
-  fc.assert(
-    fc.property(fc.oneof(withMagic, anything), (bytes) => {
-      expect(decodeResult(key, bytes)).toBeUndefined()
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(withMagic, anything), async (bytes) => {
+      expect(await decodeResult(key, bytes)).toBeUndefined()
     }),
   )
 })
@@ -66,10 +80,10 @@ test.each([
   'null',
   '{"key":1}',
   `{"key":"${key}","contentType":"a","etag":"b","createdAtMs":1,"facts":{"x":[]}}`,
-])('a rightly sealed entry with the header %s is refused', (header) => {
+])('a rightly sealed entry with the header %s is refused', async (header) => {
   const lengths = Buffer.alloc(8)
   lengths.writeUInt32LE(Buffer.byteLength(header), 0)
   const sealed = Buffer.concat([Buffer.from('HTC\u0001'), lengths, Buffer.from(header)])
   const bytes = Buffer.concat([sealed, createHash('sha256').update(sealed).digest()])
-  expect(decodeResult(key, bytes)).toBeUndefined()
+  expect(await decodeResult(key, bytes)).toBeUndefined()
 })
