@@ -1,19 +1,30 @@
 /** Something that is opened with its first use and shared from then on. */
 export interface OpenOnce<Value> {
-  /** Rejects with what opening rejects with; the next call then tries again. */
+  /** Rejects with what opening rejects with, and the next call tries again; with `whenClosed` once it was closed. */
   open(): Promise<Value>
-  /** What is open or being opened, for closing it; undefined where it never came to that. Never rejects. */
-  opened(): Promise<Value | undefined>
+  /** Lets go of what is open or being opened, if anything is. */
+  close(release: (value: Value) => void | Promise<void>): Promise<void>
 }
 
-export function openOnce<Value>(openIt: () => Promise<Value>): OpenOnce<Value> {
+export function openOnce<Value>(openIt: () => Promise<Value>, whenClosed: () => Error): OpenOnce<Value> {
   let opening: Promise<Value> | undefined
+  let isClosed = false
   return {
-    open: () =>
-      (opening ??= openIt().catch((error: unknown) => {
+    open() {
+      if (isClosed) return Promise.reject(whenClosed())
+      return (opening ??= openIt().catch((error: unknown) => {
         opening = undefined
         throw error
-      })),
-    opened: async () => opening?.catch(() => undefined),
+      }))
+    },
+    async close(release) {
+      isClosed = true
+      const opened = await opening?.then(
+        (value) => ({ value }),
+        () => undefined,
+      )
+      opening = undefined
+      if (opened) await release(opened.value)
+    },
   }
 }

@@ -73,16 +73,16 @@ const maxHeaderBytes = 16 * 1024
 const keepAliveMs = 15_000
 
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  let isClosed = false
-  const wire = openOnce(() =>
-    openWire(options).catch((cause: unknown) => {
-      // No descriptor was free, say.
-      throw new AppError('source_failed', { detail: 'The client could not be loaded.', cause })
-    }),
+  const wire = openOnce(
+    () =>
+      openWire(options).catch((cause: unknown) => {
+        // No descriptor was free, say.
+        throw new AppError('source_failed', { detail: 'The client could not be loaded.', cause })
+      }),
+    () => new AppError('shutting_down'),
   )
   const within = async (signal: AbortSignal, work: (opened: Wire, bounded: AbortSignal) => Promise<GuardedAnswer>) => {
     if (signal.aborted) throw abortError(signal)
-    if (isClosed) throw new AppError('source_failed', { detail: 'The server is closing.' })
     try {
       const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
       return await work(await untilAborted(wire.open(), bounded), bounded)
@@ -94,10 +94,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     get: (request, signal) => within(signal, (opened, bounded) => follow(request, opened, options, bounded)),
     post: (request, signal) => within(signal, (opened, bounded) => postOnce(request, opened, options, bounded)),
     prepare: () => void wire.open().catch(() => undefined),
-    async close() {
-      isClosed = true
-      await (await wire.opened())?.agent.destroy()
-    },
+    close: () => wire.close(({ agent }) => agent.destroy()),
   }
 }
 

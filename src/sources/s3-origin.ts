@@ -10,7 +10,7 @@ import { fetchFailure } from './fetch-failure.ts'
 import { lastModifiedValidator, originFreshness } from './origin-freshness.ts'
 import { readBody } from './read-body.ts'
 import type { FetchedOriginal, RemoteOrigin, Validators } from './remote-origin.ts'
-import { abortError } from './until-aborted.ts'
+import { abortError, untilAborted } from './until-aborted.ts'
 
 export type S3OriginOptions = {
   readonly name: string
@@ -33,7 +33,10 @@ const listableForMs = 60_000
  * The SDK is loaded with the first fetch: it takes longer than all the rest of a start.
  */
 export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions): RemoteOrigin {
-  const bucket = openOnce(() => openBucket(config, options))
+  const bucket = openOnce(
+    () => openBucket(config, options),
+    () => new AppError('shutting_down'),
+  )
   return {
     name: options.name,
     async fetch(path, validators, signal) {
@@ -43,14 +46,12 @@ export function createS3Origin(config: S3OriginConfig, options: S3OriginOptions)
       if (path === '/' || Buffer.byteLength(key) > maxKeyBytes) return { kind: 'absent' }
       const bounded = withDeadline(signal, options.limits.totalTimeoutMs)
       try {
-        return await getObject(await bucket.open(), { key, validators }, options, bounded)
+        return await getObject(await untilAborted(bucket.open(), bounded), { key, validators }, options, bounded)
       } catch (error) {
         throw signal.aborted ? abortError(signal) : error
       }
     },
-    async close() {
-      ;(await bucket.opened())?.client.destroy()
-    },
+    close: () => bucket.close(({ client }) => client.destroy()),
   }
 }
 

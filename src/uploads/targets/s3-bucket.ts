@@ -43,23 +43,26 @@ export function openS3Bucket(
   config: S3TargetConfig,
   options: S3TargetOptions,
 ): { readonly call: CallBucket; readonly close: () => Promise<void> } {
-  const bucket = openOnce(() => loadBucket(config, options))
+  const bucket = openOnce(
+    () => loadBucket(config, options),
+    () => new AppError('shutting_down'),
+  )
   return {
     async call(signal, work) {
       if (signal.aborted) throw abortReason(signal)
       const within = withDeadline(signal, options.timeoutMs)
       try {
-        const opened = await bucket.open()
+        const opened = await untilAborted(bucket.open(), within)
         return await untilAborted(work(opened, { abortSignal: within }), within)
       } catch (error) {
         throw signal.aborted ? abortReason(signal) : s3Failure(error, within)
       }
     },
-    async close() {
-      const opened = await bucket.opened()
-      opened?.client.destroy()
-      opened?.signer.destroy()
-    },
+    close: () =>
+      bucket.close(({ client, signer }) => {
+        client.destroy()
+        signer.destroy()
+      }),
   }
 }
 

@@ -53,7 +53,7 @@ test('once it is closed it opens nothing any more, used before or not', async ()
   expect((await ask(used)).status).toBe(200)
   for (const door of [used, unused]) {
     await door.close()
-    await expect(ask(door)).rejects.toMatchObject({ code: 'source_failed' })
+    await expect(ask(door)).rejects.toMatchObject({ code: 'shutting_down' })
   }
 })
 
