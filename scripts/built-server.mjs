@@ -33,21 +33,24 @@ export function builtServer(root, { node = process.execPath, onFailure = () => {
   return join(root, 'src', 'main.ts')
 }
 
-/** What has its name is whole. Another process may have been first, with the same. */
+/** What has its name is whole. */
 function takeName(unfinished, folder) {
   try {
     renameSync(unfinished, folder)
-  } catch (error) {
-    if (!existsSync(folder)) throw error
+  } catch {
+    // Another process was first, with the same; or it cannot be had here, and the sources are run.
   }
 }
 
-/** Of all that goes into a build. Times and sizes: reading half a thousand files would cost as much as it saves. */
+/**
+ * Of all that goes into a build. Times and sizes: reading half a thousand files would cost as much as it saves. The time of the inode, too,
+ * as that of the content can be set back.
+ */
 function fingerprintOf(root) {
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
   const add = (path) => {
-    const { mtimeMs, size } = statSync(join(root, path))
-    hash.update(`${path}\0${mtimeMs}\0${size}\0`)
+    const { mtimeMs, ctimeMs, size } = statSync(join(root, path))
+    hash.update(`${path}\0${mtimeMs}\0${ctimeMs}\0${size}\0`)
   }
   add(join('scripts', 'bundle-server.ts'))
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }))
@@ -72,5 +75,11 @@ function removeOld(builds) {
     return facts ? [{ path, usedMs: facts.mtimeMs }] : []
   })
   byAge.sort((a, b) => b.usedMs - a.usedMs)
-  for (const { path } of byAge.slice(keptBuilds)) rmSync(path, { recursive: true, force: true })
+  for (const { path } of byAge.slice(keptBuilds)) {
+    try {
+      rmSync(path, { recursive: true, force: true })
+    } catch {
+      // Of another user, say: it takes room, and does no other harm.
+    }
+  }
 }

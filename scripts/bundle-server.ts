@@ -16,12 +16,20 @@ const entries = {
   'heic-worker': 'src/transform/executor/heic-worker.ts',
 }
 
-/** Left in node_modules: what is native, has files beside its code, or is large and loaded by few. */
-const outside = ['better-sqlite3', 'sharp', 'pino', 'heic-decode', 'undici', 'pg', /^@aws-sdk\//]
+/** Left in node_modules (tests hold the first): what is native, has files beside its code, or is large and loaded by few. */
+export const outside: readonly (string | RegExp)[] = [
+  'better-sqlite3',
+  'sharp',
+  'pino',
+  'heic-decode',
+  'undici',
+  'pg',
+  /^@aws-sdk\//,
+]
 
 /** `main.js` and all it needs of this repository, in a folder that may stand anywhere inside it. Names stay as they are, so that stacks can be read. */
 export async function bundleServer(folder: string): Promise<void> {
-  const bundle = await rolldown({ cwd: root, input: entries, platform: 'node', external: outside })
+  const bundle = await rolldown({ cwd: root, input: entries, platform: 'node', external: [...outside] })
   await bundle.write({ dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' })
   await bundle.close()
   cpSync(join(root, 'src/playground'), join(folder, 'playground'), { recursive: true })

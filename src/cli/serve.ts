@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { Config } from '../config/config.ts'
 import { printConfig } from '../config/print-config.ts'
+import { areDrawn } from './drawn-samples.ts'
 import { packageDirectory } from './package-facts.ts'
 import { prepareDataDirectory } from './prepare-data-directory.ts'
 import { readConfig } from './read-config.ts'
@@ -14,8 +15,6 @@ import { listSamples } from './samples.ts'
 const samplesDirectory = join(packageDirectory, 'samples')
 /** In a clone only. */
 const drawingScript = join(packageDirectory, 'scripts', 'draw-samples.ts')
-const wantedVersion = join(packageDirectory, 'scripts', 'drawing', 'VERSION')
-const drawnVersion = join(samplesDirectory, '.drawn-version')
 
 /** `halftone serve`: the server, until SIGTERM or SIGINT. */
 export function addServeCommand(program: Command): void {
@@ -110,14 +109,9 @@ function servesSamples({ sources }: Config): boolean {
   return sources.some((source) => source.kind === 'folder' && relative(source.folder, samplesDirectory) === '')
 }
 
-/** Looked up here, as the script takes half a second to load what it draws with. */
-function areDrawn(): boolean {
-  return existsSync(drawnVersion) && readFileSync(drawnVersion, 'utf8') === readFileSync(wantedVersion, 'utf8')
-}
-
 /** A clone has no pictures until its own script has drawn them, in a process of its own. */
 function drawMissingSamples(config: Config): void {
-  if (!servesSamples(config) || !existsSync(drawingScript) || areDrawn()) return
+  if (!servesSamples(config) || !existsSync(drawingScript) || areDrawn(packageDirectory)) return
   const { status } = spawnSync(process.execPath, [...process.execArgv, drawingScript, samplesDirectory], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })

@@ -23,8 +23,8 @@ beforeEach(async () => {
 })
 afterEach(() => rm(clone, { recursive: true, force: true }))
 
-function launch(before = ':') {
-  const command = `${before}; exec ${process.execPath} scripts/launch.mjs entry.ts`
+function launch(before = ':', entry = 'entry.ts') {
+  const command = `${before}; exec ${process.execPath} scripts/launch.mjs ${entry}`
   const child = spawn('sh', ['-c', command], { cwd: clone })
   let told = ''
   child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))
@@ -71,6 +71,21 @@ test('an installation that was begun names its npm in the lock', async () => {
   expect(await out).toBe('here\n')
   const [holders = '', npm] = (await readFile(join(clone, 'seen'), 'utf8')).split('\n')
   expect(holders.split(' ')[1]).toBe(npm)
+})
+
+test('the server is bundled by the launch and run from there', async () => {
+  await mkdir(join(clone, 'src'))
+  await writeFile(join(clone, 'src', 'main.ts'), "console.log('from the sources')")
+  const script = "mkdirSync(process.argv[2]); writeFileSync(process.argv[2] + '/main.js', 'console.log(`bundled`)')"
+  await writeFile(
+    join(clone, 'scripts', 'bundle-server.ts'),
+    `import { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('.builds', { recursive: true }); ${script}`,
+  )
+  expect(await launch(':', 'src/main.ts').out).toBe('bundled\n')
+  await writeFile(join(clone, 'scripts', 'bundle-server.ts'), "throw new Error('no bundler')")
+  const { told, out } = launch(':', 'src/main.ts')
+  expect(await out).toBe('from the sources\n')
+  expect(told()).toContain('could not be bundled, and starts from the sources: ')
 })
 
 test('while another launch installs it is waited for, and the waiting is told', async () => {

@@ -56,7 +56,8 @@ function refuseTooManyPixels(pixels: number): void {
 
 async function decodeInThread(bytes: Buffer): Promise<DecodedPixels> {
   const self = import.meta.url
-  const script = new URL(`./heic-worker${self.slice(self.lastIndexOf('.'))}`, self)
+  const extension = self.slice(self.lastIndexOf('.'))
+  const script = new URL(`./heic-worker${extension}`, self)
   const worker = new Worker(script, { workerData: new Uint8Array(bytes) })
   const ended = new AbortController()
   worker.once('exit', () => ended.abort())

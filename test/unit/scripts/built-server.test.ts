@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { builtServer } from '../../../scripts/built-server.mjs'
+import { projectRoot } from '../../helpers/start-halftone.ts'
 
 const bundles = `import { mkdirSync, writeFileSync } from 'node:fs'
 mkdirSync(process.argv[2]!, { recursive: true })
@@ -48,19 +52,34 @@ test.each<[string, (root: string) => void]>([
   expect(builds()).toHaveLength(2)
 })
 
-test('of many, the last five that were used are kept', () => {
+test('of many, the twenty that were used last are kept', () => {
   const { root, builds } = makeClone()
-  const mains = [1, 2, 3, 4, 5].map((second) => {
-    utimesSync(join(root, 'src/deep/part.ts'), second, second)
-    return builtServer(root)
-  })
-  for (const [index, main] of mains.entries()) utimesSync(join(main, '..'), index + 1, index + 1)
-  utimesSync(join(root, 'src/deep/part.ts'), 1, 1)
-  expect(builtServer(root)).toBe(mains[0])
-  utimesSync(join(root, 'src/deep/part.ts'), 9, 9)
-  builtServer(root)
-  expect(builds()).toHaveLength(5)
-  expect(mains.map((main) => builds().includes(main.split('/').at(-2) ?? ''))).toEqual([true, false, true, true, true])
+  const main = builtServer(root)
+  const folder = (name: string) => join(main, '..', '..', name)
+  for (let age = 1; age <= 25; age += 1) {
+    mkdirSync(folder(`old-${age}`))
+    utimesSync(folder(`old-${age}`), 1e6 - age, 1e6 - age)
+  }
+  utimesSync(join(main, '..'), 1, 1)
+  // Used, so that it is the newest.
+  expect(builtServer(root)).toBe(main)
+  writeFileSync(join(root, 'src/new.ts'), '')
+  const next = builtServer(root)
+  expect(builds()).toHaveLength(20)
+  for (const kept of [main, next]) expect(readFileSync(kept, 'utf8')).toBe('bundled')
+  expect(builds()).toEqual(expect.arrayContaining(['old-1', 'old-18']))
+})
+
+test('several that bundle the same at once all get it, and nothing half done stays', async () => {
+  const { root, builds } = makeClone()
+  const script = `import { builtServer } from ${JSON.stringify(pathToFileURL(join(projectRoot, 'scripts/built-server.mjs')).href)}
+console.log(builtServer(${JSON.stringify(root)}))`
+  const run = promisify(execFile)
+  const told = await Promise.all(
+    Array.from({ length: 4 }, () => run(process.execPath, ['--input-type=module', '--eval', script])),
+  )
+  expect(new Set(told.map(({ stdout }) => stdout.trim()))).toEqual(new Set([builtServer(root)]))
+  expect(builds()).toHaveLength(1)
 })
 
 test('what cannot be bundled runs from the sources, the reason is told, and nothing half done stays', () => {
