@@ -1,5 +1,5 @@
 /**
- * The server as a few files: Node looks for, opens and links each of some thousand modules on its own, which is two fifths of a start.
+ * The server as sixty files: Node looks for, opens and links each of 1,250 modules on its own, which is two fifths of a start.
  *   node scripts/bundle-server.ts <folder>
  */
 import { cpSync } from 'node:fs'

@@ -28,7 +28,7 @@ export function encoderEpoch(config: RenderConfig): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('base64url').slice(0, 8)
 }
 
-/** Read from the file, because importing sharp would load libvips into the front. */
+/** Read from the file, because importing sharp would load libvips into the front; so these packages must be installed, bundled or not. */
 function versionOf(name: string): string {
   const [packageUrl] = import.meta.resolve(name).match(new RegExp(`^.*/node_modules/${name}/`)) ?? []
   const manifest = JSON.parse(readFileSync(new URL('package.json', packageUrl), 'utf8')) as { version: string }
