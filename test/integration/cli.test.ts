@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
@@ -8,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commands } from '../../src/cli/commands.ts'
 import { drawQuadrantsJpeg } from '../helpers/draw-picture.ts'
 import { makePictureFolder } from '../helpers/picture-folder.ts'
-import { runHalftone, type Ran } from '../helpers/run-halftone.ts'
+import { bareEnvironment, builtEntry, runHalftone, type Ran } from '../helpers/run-halftone.ts'
 import { spawnHalftone } from '../helpers/spawn-halftone.ts'
 import { projectRoot, startHalftone } from '../helpers/start-halftone.ts'
 import { pathOf, startUploads, targetOf, type UploadServer } from '../helpers/upload-api.ts'
@@ -262,3 +263,15 @@ test('a server whose bucket cannot be used logs why, before the first upload', a
   await expect.poll(() => server.output(), { timeout: 10_000 }).toMatch(/"sweep_failed".*"cause":"Region is missing"/)
   await server.kill('SIGTERM')
 }, 30_000)
+
+test('a reader that has seen enough ends a command without a word', async () => {
+  const child = spawn(process.execPath, [builtEntry, 'serve', '--print-config'], {
+    cwd: projectRoot,
+    env: bareEnvironment(),
+  })
+  let stderr = ''
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  child.stdout.destroy()
+  const [code] = (await once(child, 'close')) as [number]
+  expect([code, stderr]).toEqual([0, ''])
+})

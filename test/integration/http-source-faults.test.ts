@@ -222,6 +222,12 @@ const faults: readonly (readonly [what: string, status: number, code: string, ha
   ],
 ]
 
+test('the log tells what an origin said that failed', async () => {
+  await answerOf(status(500))
+  const failed = () => halftone.logLines.filter((line) => line['event'] === 'request_failed').at(-1)
+  await expect.poll(failed).toMatchObject({ code: 'source_failed', originStatus: 500 })
+})
+
 describe('a source that', () => {
   test.each(faults)(
     '%s is answered %i %s, and nothing broken is kept',
