@@ -141,7 +141,8 @@ test('Ctrl-C that reaches it twice, from the terminal and through a launcher, st
     expect(await ended).toEqual({ code: 0, signal: null })
 
     const hurried = await start()
-    const cut = fetch(`${hurried.origin}/a.jpg?w=40`).catch(() => 'cut')
+    // The first original is kept.
+    const cut = fetch(`${hurried.origin}/b.jpg?w=40`).catch(() => 'cut')
     await answering.next()
     void hurried.kill('SIGINT')
     await sleep(1500)
