@@ -53,7 +53,7 @@ export function createDiskWrites(deps: DiskWriteDeps): DiskWrites {
   }
 
   const write = async (key: string, result: CachedResult) => {
-    const release = await slots.take(new AbortController().signal)
+    const release = await slots.take()
     try {
       if (await writeEntry(deps, key, result)) deps.outage.succeeded()
       else counts.dropped += 1

@@ -1,6 +1,6 @@
 export interface Slots {
-  /** Resolves with the function that gives the slot back, or undefined when too many wait already or the signal aborts. */
-  take(signal: AbortSignal): Promise<(() => void) | undefined>
+  /** Resolves with the function that gives the slot back, or undefined when too many wait already or the signal aborts, where there is one. */
+  take(signal?: AbortSignal): Promise<(() => void) | undefined>
   /** The same without waiting: undefined when no slot is free this moment. */
   takeNow(): (() => void) | undefined
 }
@@ -27,7 +27,7 @@ export function createSlots(limits: { readonly active: number; readonly waiting:
   return {
     takeNow: () => (taken < limits.active ? holdOne() : undefined),
     take(signal) {
-      if (signal.aborted) return Promise.resolve(undefined)
+      if (signal?.aborted) return Promise.resolve(undefined)
       if (taken < limits.active) return Promise.resolve(holdOne())
       if (line.size >= limits.waiting) return Promise.resolve(undefined)
       return new Promise((resolve) => {
@@ -37,11 +37,11 @@ export function createSlots(limits: { readonly active: number; readonly waiting:
         }
         const enter = () => {
           line.delete(enter)
-          signal.removeEventListener('abort', leave)
+          signal?.removeEventListener('abort', leave)
           resolve(holdOne())
         }
         line.add(enter)
-        signal.addEventListener('abort', leave, { once: true })
+        signal?.addEventListener('abort', leave, { once: true })
       })
     },
   }

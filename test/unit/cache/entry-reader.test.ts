@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createEntryReader, type EntryReader, type EntryReaderOptions } from '../../../src/cache/entry-reader.ts'
@@ -125,6 +125,18 @@ test('a turn is given back when a large read fails, and those in line are told t
   expect(first).toMatchObject({ result: { contentType: resultFor(keyOf('whole'), 1).contentType } })
   await readOf('small')
   expect(told.sort()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', 'whole', 'whole'])
+})
+
+test('beyond a bound large reads do not wait: they are told that it is busy, at once', async () => {
+  const { reader, write, pathOf } = readerIn(temporaryFolder(), 20, { maxFileBytes: 4 * 1024 * 1024 })
+  await write(keyOf('one'), resultFor(keyOf('one'), 1_100_000))
+  const others = Array.from({ length: 300 }, (_, n) => keyOf(n))
+  // One file under many names is enough: that it is another's is found out when it has had its turn.
+  for (const key of others) linkSync(pathOf(keyOf('one')), pathOf(key))
+  const reads = await Promise.all(others.map((key) => reader.read(key)))
+  expect(new Set(reads)).toEqual(new Set(['corrupt', 'busy']))
+  expect(reads.filter((read) => read === 'corrupt').length).toBeGreaterThanOrEqual(260)
+  expect(await bodyIn(reader, keyOf('one'))).toMatchObject({ contentType: resultFor(keyOf('one'), 1).contentType })
 })
 
 test('descriptors that are closed and given out again never mix entries up', async () => {
