@@ -9,48 +9,66 @@ import type { DecodeLimits } from './open-original.ts'
 import { openOriginal } from './open-original.ts'
 import type { Raster } from './raster.ts'
 import { renderRaster } from './raster.ts'
-import type { SharedDecode } from './shared-decode.ts'
+import type { JpegShrink } from './shared-decode.ts'
+
+/** Where an own file may be made; the second is memory, for a full or read-only disk. */
+const folders = () => [tmpdir(), ...(process.platform === 'linux' ? ['/dev/shm'] : [])]
 
 /**
- * Decodes an original to the pixels that plans with this decode start from. Undefined when no temporary file can be had,
- * which costs time but changes no result.
+ * Decodes an original to the pixels that plans with this shrink start from. Undefined when no temporary file can be had: what sharp
+ * would shrink by itself only costs time then.
  */
 export async function decodeShared(
   original: { readonly bytes: Buffer; readonly metadata: ImageMetadata },
   input: Extract<TransformPlan, { kind: 'render' }>['input'],
-  decode: SharedDecode,
+  shrink: JpegShrink,
   limits: DecodeLimits,
 ): Promise<Raster | undefined> {
   const { bytes, metadata } = original
-  if (decode.shrink !== 1) return decodeShrunk(bytes, decode.shrink, limits)
+  if (shrink !== 1) return decodeShrunk(bytes, shrink, limits)
   const source = await openOriginal(bytes, metadata, input, limits)
   return renderRaster(source.open(), source.size, 1)
 }
 
-/**
- * libvips takes the shrink factor as an option behind a file name, and sharp passes it on for files only. The file has
- * lost its name before it is read (where the platform can do that), so that a killed renderer leaves nothing behind.
- */
+/** libvips takes the shrink factor as an option behind a file name, and sharp passes it on for files only. */
 async function decodeShrunk(bytes: Buffer, shrink: number, limits: DecodeLimits): Promise<Raster | undefined> {
-  const path = join(tmpdir(), `halftone-${randomUUID()}.jpg`)
-  const file = await open(path, 'wx', 0o600).catch(() => undefined)
+  const file = await ownFile(bytes)
   if (!file) return undefined
   try {
-    const hasWritten = await file.writeFile(bytes).then(
-      () => true,
-      () => false,
-    )
-    if (!hasWritten) return undefined
-    const isLinux = process.platform === 'linux'
-    if (isLinux) await rm(path)
-    const name = isLinux ? `/proc/self/fd/${file.fd}` : path
     const options = { failOn: 'truncated', limitInputPixels: limits.maxPixels } as const
-    const pipeline = sharp(`${name}[shrink=${shrink}]`, options).timeout({ seconds: limits.timeoutSeconds })
+    const pipeline = sharp(`${file.path}[shrink=${shrink}]`, options).timeout({ seconds: limits.timeoutSeconds })
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true })
     const { width, height, channels } = info
     return { pixels: data, size: { width, height }, channels, frames: 1 }
   } finally {
+    await file.remove()
+  }
+}
+
+type OwnFile = { readonly path: string; readonly remove: () => Promise<void> }
+
+async function ownFile(bytes: Buffer): Promise<OwnFile | undefined> {
+  for (const folder of folders()) {
+    const file = await writeOwnFile(join(folder, `halftone-${randomUUID()}.jpg`), bytes).catch(() => undefined)
+    if (file) return file
+  }
+  return undefined
+}
+
+/** The file has lost its name before it is read (where the platform can do that), so that a killed renderer leaves nothing behind. */
+async function writeOwnFile(path: string, bytes: Buffer): Promise<OwnFile> {
+  const file = await open(path, 'wx', 0o600)
+  const remove = async () => {
     await file.close()
     await rm(path, { force: true })
+  }
+  try {
+    await file.writeFile(bytes)
+    if (process.platform !== 'linux') return { path, remove }
+    await rm(path)
+    return { path: `/proc/self/fd/${file.fd}`, remove }
+  } catch (error) {
+    await remove()
+    throw error
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { RenderConfig } from '../../config/config.ts'
 
 /** Raised by hand when planner or executor start to write other bytes for the same params. */
-const renderingRevision = 3
+const renderingRevision = 4
 
 /** Packages that decide pixels: libvips comes with sharp, libheif with heic-decode, SVG is rewritten through saxes. */
 const encoders = ['sharp', 'heic-decode', 'saxes']

@@ -14,7 +14,7 @@ import type { PixelSource, Raster } from './raster.ts'
 import { rasterSource, renderRaster } from './raster.ts'
 import { drawStage, runStage } from './run-stage.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
-import { sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
+import { isHalvedEarly, jpegShrinkOf, sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
 
 /** Where the pixels came from: straight from the original, or by way of pictures that several variants share. */
 export type Sharing = 'none' | 'built' | 'decoded' | 'drawn'
@@ -122,13 +122,17 @@ async function openShared(original: Original, plan: RenderPlan, limits: DecodeLi
   const { bytes, metadata, shared } = original
   const decode = sharedDecodeOf(metadata, plan, shared.maxBytes)
   const kept = decode && shared.get(decode.name)
+  const isKeeping = decode !== undefined && !kept && shared.building.decode
+  const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
   const built =
-    decode && !kept && shared.building.decode ? await decodeShared(original, plan.input, decode, limits) : undefined
-  if (decode && built) shared.keep(decode.name, built)
+    !kept && (isKeeping || isHalvedEarly(metadata, plan))
+      ? await decodeShared(original, plan.input, shrink, limits)
+      : undefined
+  if (isKeeping && built) shared.keep(decode.name, built)
   const raster = kept ?? built
   if (!raster) return { source: await openOriginal(bytes, metadata, plan.input, limits), sharing: 'none' }
   const { width, height } = metadata
-  const isWhole = decode?.shrink === 1
+  const isWhole = shrink === 1
   // Stages reckon in px of the original, also when the decoder has shrunk it: what follows is a resize to a given size.
   const source = {
     open: rasterSource(raster).open,
@@ -136,7 +140,8 @@ async function openShared(original: Original, plan: RenderPlan, limits: DecodeLi
     frames: 1,
     raster: isWhole ? raster : undefined,
   }
-  return { source, sharing: kept ? 'decoded' : 'built' }
+  if (kept) return { source, sharing: 'decoded' }
+  return { source, sharing: isKeeping ? 'built' : 'none' }
 }
 
 /** libheif turns the EXIF tag that the pixels still carry into a rotation of the AVIF: they must come without one. */

@@ -6,7 +6,7 @@ import { guardRun } from './guard-run.ts'
 import type { Job, Ticket } from './job-ticket.ts'
 import { submitJob } from './job-ticket.ts'
 import type { Placement } from './place-job.ts'
-import { costMovedTo, costOn, warmCostOn } from './place-job.ts'
+import { costHere, costMovedTo, costOn, warmCostOn } from './place-job.ts'
 import type { RefusedSources } from './refused-sources.ts'
 import type { RenderQueue } from './render-queue.ts'
 import { createRenderQueue, workBefore } from './render-queue.ts'
@@ -170,7 +170,7 @@ function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
     })
   const ticket = pickBy(costOn) ?? pickBy(costMovedTo)
   if (!ticket) return false
-  const costMs = ticket.forecast().isKnown ? (costOn(ticket, renderer, placement) ?? ticket.costMs()) : undefined
+  const costMs = ticket.forecast().isKnown ? costHere(ticket, renderer, placement) : undefined
   state.slots.take(renderer)
   state.running.set(ticket, { renderer, startedAtMs: performance.now(), costMs })
   void runTicket(state, ticket, renderer)

@@ -75,16 +75,73 @@ export async function performRender(
   renderer: RendererProcess,
   deps: PerformDeps & { readonly queueMs: number },
 ): Promise<RenderedImage> {
+  const recalled = await renderRecalled(job, renderer, deps)
+  if (recalled) return recalled
   const { metadata, probeMs } = await openOriginalOn(renderer, job, deps)
   const plan = planAndNote(job, { metadata, renderer }, deps)
-  const timings = { queueMs: deps.queueMs, probeMs, renderMs: 0 }
-  if (plan.kind === 'passthrough' && !plan.sanitize) {
+  const task = { metadata, plan, renderer, timings: { queueMs: deps.queueMs, probeMs } }
+  const whole = untouched(plan)
+  if (whole) {
     renderer.tell({ kind: 'drop' })
-    const { width, height } = plan
-    const body = await bytesOf(job.original)
-    return { ...typeOf(plan), body, width, height, frames: metadata.frames, metadata, plan, timings }
+    return passThrough(job, whole, task)
   }
-  const { width, height, frames, renderMs, body: bytes } = await askForPlan(job, { metadata, plan, renderer }, deps)
+  return renderedImage(expectReply('rendered', await askForPlan(job, { ...task, sourceKey: undefined }, deps)), task)
+}
+
+/**
+ * With one message, where the header is known and the renderer has the original: fourteen of the sixteen variants that a page asks for at
+ * once. Undefined when the renderer turns out to have forgotten it.
+ */
+async function renderRecalled(
+  job: RenderJob,
+  renderer: RendererProcess,
+  deps: PerformDeps & { readonly queueMs: number },
+): Promise<RenderedImage | undefined> {
+  const { memory, warmRenderers, onEvent, queueMs } = deps
+  const { sourceKey } = job
+  const metadata = memory.metadataOf(sourceKey)
+  const picture = pictureOf(sourceKey, original)
+  if (!metadata || !warmRenderers.isWarm(renderer, picture)) return undefined
+  const plan = planAndNote(job, { metadata, renderer }, deps)
+  const task = { metadata, plan, renderer, timings: { queueMs, probeMs: 0 } }
+  const whole = untouched(plan)
+  if (whole) return passThrough(job, whole, task)
+  const reply = await askForPlan(job, { ...task, sourceKey }, deps)
+  if (reply.kind === 'unknown') {
+    warmRenderers.forget(renderer, picture)
+    return undefined
+  }
+  onEvent('original_recalled')
+  warmRenderers.note(renderer, picture)
+  return renderedImage(reply, task)
+}
+
+type Task = {
+  readonly metadata: ImageMetadata
+  readonly plan: TransformPlan
+  readonly renderer: RendererProcess
+  readonly timings: { readonly queueMs: number; readonly probeMs: number }
+}
+type Rendered = Extract<RendererReply, { kind: 'rendered' }>
+
+type Passthrough = Extract<TransformPlan, { kind: 'passthrough' }>
+
+/** A plan that asks nothing of a renderer: the original as it is. */
+function untouched(plan: TransformPlan): Passthrough | undefined {
+  return plan.kind === 'passthrough' && !plan.sanitize ? plan : undefined
+}
+
+async function passThrough(job: RenderJob, plan: Passthrough, { metadata, timings }: Task): Promise<RenderedImage> {
+  const { width, height } = plan
+  const body = await bytesOf(job.original)
+  const { frames } = metadata
+  return { ...typeOf(plan), body, width, height, frames, metadata, plan, timings: { ...timings, renderMs: 0 } }
+}
+
+function renderedImage(
+  { width, height, frames, renderMs, body: bytes }: Rendered,
+  { metadata, plan, timings }: Task,
+): RenderedImage {
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   return { ...typeOf(plan), body, width, height, frames, metadata, plan, timings: { ...timings, renderMs } }
 }
@@ -131,11 +188,12 @@ async function sendOriginal(
   return renderer.ask({ kind: 'probe', sourceKey, original: await bytesOf(original) })
 }
 
+/** `sourceKey` where the renderer is to recall the original by itself; it may know nothing of it then. */
 async function askForPlan(
   job: RenderJob,
-  { metadata, plan, renderer }: { metadata: ImageMetadata; plan: TransformPlan; renderer: RendererProcess },
+  { metadata, plan, renderer, sourceKey: recalled }: Task & { readonly sourceKey: string | undefined },
   deps: PerformDeps,
-): Promise<Extract<RendererReply, { kind: 'rendered' }>> {
+): Promise<Rendered | Extract<RendererReply, { kind: 'unknown' }>> {
   const { memory, warmRenderers, correction, sharedBytes, onEvent } = deps
   const { sourceKey } = job
   const forecast = forecastPlan({ sourceKey, metadata }, plan, { factor: 1, sharedBytes })
@@ -143,7 +201,9 @@ async function askForPlan(
   // Noted before it was known who else wants it.
   if (forecast.decode !== undefined && !keep.decode) warmRenderers.forget(renderer, forecast.decode)
   try {
-    const reply = expectReply('rendered', await renderer.ask({ kind: 'plan', plan, keep }))
+    const answer = await renderer.ask({ kind: 'plan', sourceKey: recalled, plan, keep })
+    if (answer.kind === 'unknown') return answer
+    const reply = expectReply('rendered', answer)
     const event = sharingEvents[reply.sharing]
     if (event) onEvent(event)
     correction.learn(kindOf(metadata, plan), predictedMs(forecast, reply.sharing), reply.renderMs)

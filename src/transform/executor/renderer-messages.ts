@@ -16,14 +16,14 @@ export type RendererSettings = {
 
 /**
  * Front to renderer. A job is `recall`, `probe` or `probeFile`, then `plan`, `examine` or `drop`; an original that is recalled does not cross
- * again. `forget` drops the job, and its original too: it has turned out not to be what it was taken for.
+ * again. A `plan` that names its original is a whole job: it recalls by itself. `forget` drops the job, and its original too: it has turned out not to be what it was taken for.
  */
 export type RendererRequest =
   | { readonly kind: 'recall'; readonly sourceKey: string }
   | { readonly kind: 'probe'; readonly sourceKey: string; readonly original: Buffer }
   | { readonly kind: 'probeFile'; readonly sourceKey: string; readonly heldPath: string; readonly byteLength: number }
   /** `keep`: what further variants of this original are expected to start from. */
-  | { readonly kind: 'plan'; readonly plan: TransformPlan; readonly keep: Keep }
+  | { readonly kind: 'plan'; readonly sourceKey: string | undefined; readonly plan: TransformPlan; readonly keep: Keep }
   /** Instead of `plan`, for an upload. */
   | { readonly kind: 'examine'; readonly limits: Omit<ExamineLimits, 'timeoutSeconds'> }
   | { readonly kind: 'drop' }

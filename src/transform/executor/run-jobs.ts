@@ -27,13 +27,15 @@ const originalShare = 1 / 4
 export function createJobRunner(settings: RendererSettings) {
   const kept = createKept(settings)
   let job: Job | undefined
+  const recall = (sourceKey: string): Job | undefined => {
+    const original = kept.originals.get(sourceKey, whole)
+    return original && { ...original, sourceKey }
+  }
   async function answer(request: JobRequest): Promise<RendererReply | undefined> {
     switch (request.kind) {
       case 'recall': {
-        const original = kept.originals.get(request.sourceKey, whole)
-        if (!original) return { kind: 'unknown' }
-        job = { ...original, sourceKey: request.sourceKey }
-        return { kind: 'probed', metadata: original.metadata, probeMs: 0 }
+        job = recall(request.sourceKey)
+        return job ? { kind: 'probed', metadata: job.metadata, probeMs: 0 } : { kind: 'unknown' }
       }
       case 'probe': {
         const { sourceKey, original: bytes } = request
@@ -44,10 +46,11 @@ export function createJobRunner(settings: RendererSettings) {
         return { kind: 'probed', metadata, probeMs: performance.now() - started }
       }
       case 'plan': {
-        const current = job
+        const current = request.sourceKey === undefined ? job : recall(request.sourceKey)
         job = undefined
-        if (!current) throw new Error('a plan came without an original')
-        return renderReply(current, request, kept)
+        if (current) return renderReply(current, request, kept)
+        if (request.sourceKey === undefined) throw new Error('a plan came without an original')
+        return { kind: 'unknown' }
       }
       case 'examine': {
         const current = job

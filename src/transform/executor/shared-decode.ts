@@ -53,13 +53,40 @@ function isPlain(metadata: ImageMetadata, plan: RenderPlan): boolean {
   return isStill && isUntagged && plainColorSpaces.has(metadata.colorSpace) && sharingOutputs.has(plan.output.format)
 }
 
-/** The rule of sharp 0.35 (pipeline.cc, "shrink-on-load"); tests hold that the bytes agree. */
+/**
+ * Sharp decodes a JPEG whole down to a third of its size. That is a third to two fifths of the time of a desktop's variant of a
+ * camera's picture, and such pictures are halved by the decoder from this factor on, as smaller variants are; what is left to scale is
+ * no less than sharp leaves after its other shrinks. Scored in docs/decisions/shared-decode.md.
+ */
+const halvedEarlyFrom = 2.5
+/** Pixels of the original: below, little would be saved; above, the half is held in memory (48 MB), where a whole decode passes through. */
+const halvedEarlyPixels = { least: 8e6, most: 64e6 }
+
+/** Whether the decoder halves the original where sharp alone would not. Nothing but the original and the plan decides. Pure. */
+export function isHalvedEarly(metadata: ImageMetadata, plan: TransformPlan): boolean {
+  if (plan.kind !== 'render' || metadata.format !== 'jpeg' || !isPlain(metadata, plan)) return false
+  const pixels = metadata.width * metadata.height
+  const factor = firstReduction(metadata, plan)
+  const isInside = pixels >= halvedEarlyPixels.least && pixels <= halvedEarlyPixels.most
+  return isInside && factor >= halvedEarlyFrom && shrinkOfSharp(factor) === 1
+}
+
+/** The shrink that the decoder is asked for. Pure. */
 export function jpegShrinkOf(metadata: ImageMetadata, plan: RenderPlan): JpegShrink {
+  return isHalvedEarly(metadata, plan) ? 2 : shrinkOfSharp(firstReduction(metadata, plan))
+}
+
+/** How often the picture of the first step fits into the original; 1 where sharp's decoder may not shrink. */
+function firstReduction(metadata: ImageMetadata, plan: RenderPlan): number {
   const [first] = stageSteps(plan, metadata)
   if (first?.stage.kind !== 'geometry' || first.stage.before || !first.stage.resize) return 1
   const { width, height } = first.stage.resize
-  const shrink = Math.min(metadata.width / width, metadata.height / height)
-  if (shrink >= 8) return shrink < 9 ? 4 : 8
-  if (shrink >= 4) return shrink < 5 ? 2 : 4
-  return shrink >= 3 ? 2 : 1
+  return Math.min(metadata.width / width, metadata.height / height)
+}
+
+/** The rule of sharp 0.35 (pipeline.cc, "shrink-on-load"); tests hold that the bytes agree. */
+function shrinkOfSharp(factor: number): JpegShrink {
+  if (factor >= 8) return factor < 9 ? 4 : 8
+  if (factor >= 4) return factor < 5 ? 2 : 4
+  return factor >= 3 ? 2 : 1
 }

@@ -23,6 +23,21 @@ test.each([
   ['cold everywhere', {}, 0, 100, 100],
   ['decoded here', { here: ['decoded'] }, 0, 40, 40],
   ['drawn here', { here: ['decoded', 'drawn'], there: ['decoded'] }, 0, 30, 30],
+  [
+    'drawn there, which is soon free, and only decoded here',
+    { here: ['decoded'], there: ['drawn'] },
+    110,
+    undefined,
+    undefined,
+  ],
+  [
+    'drawn there, which is busy for long, and only decoded here',
+    { here: ['decoded'], there: ['drawn'] },
+    130,
+    undefined,
+    40,
+  ],
+  ['decoded on both', { here: ['decoded'], there: ['decoded'] }, 0, 40, 40],
   ['decoded there, which is soon free', { there: ['decoded'] }, 50, undefined, undefined],
   ['decoded there, which is busy for long', { there: ['decoded'] }, 1000, undefined, 100],
 ])('%s', (_, warm, backlogMs, want, wantMoved) => {
@@ -33,7 +48,7 @@ test.each([
 
 test('a small job is moved later than a large one, because decoding twice would waste more than it is worth', () => {
   const small = { forecast: () => ({ ...forecast, decodedMs: 5, drawnMs: 2 }) }
-  const where = placement({ there: ['decoded'] }, { there: 500 })
+  const where = placement({ there: ['decoded'] }, { there: 700 })
   expect(costMovedTo(job, 'here', where)).toBe(100)
   expect(costMovedTo(small, 'here', where)).toBeUndefined()
 })

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Sharp } from 'sharp'
 import sharp from 'sharp'
@@ -7,10 +8,11 @@ import { executePlan } from '../../../../src/transform/executor/execute-plan.ts'
 import type { SharedPictures } from '../../../../src/transform/executor/execute-plan.ts'
 import { probeImage } from '../../../../src/transform/executor/probe-image.ts'
 import type { Raster } from '../../../../src/transform/executor/raster.ts'
-import { sharedDecodeOf } from '../../../../src/transform/executor/shared-decode.ts'
+import { isHalvedEarly, sharedDecodeOf } from '../../../../src/transform/executor/shared-decode.ts'
 import type { ImageMetadata } from '../../../../src/transform/image/image-metadata.ts'
 import type { Operation } from '../../../../src/transform/image/operation.ts'
 import type { OutputSettings } from '../../../../src/transform/planner/transform-plan.ts'
+import { lumaPlane, similarity } from '../../../../scripts/structural-similarity.ts'
 import { planOf } from '../../../helpers/render-fixtures.ts'
 import { metadataOf } from '../../../helpers/plan-request.ts'
 
@@ -165,6 +167,84 @@ describe('a variant is the same whatever was rendered before it', () => {
     },
     60_000,
   )
+})
+
+describe('a camera picture that is made a desktop wide', () => {
+  const camera = { width: 4000, height: 3000 }
+  let bytes: Buffer
+  let metadata: ImageMetadata
+  let halved: Buffer
+  const planOfWidth = (width: number, output: OutputSettings = jpeg) =>
+    planOf(metadata, [{ op: 'resize', width, height: Math.floor((width * 3) / 4) }], { output })
+  const render = (width: number, other: Parameters<typeof executePlan>[3] = limits) =>
+    executePlan(bytes, metadata, planOfWidth(width), other)
+
+  beforeAll(async () => {
+    bytes = await drawn(1000, 750)
+      .resize({ ...camera, fit: 'fill' })
+      .jpeg()
+      .toBuffer()
+    metadata = await probeImage(bytes, limits)
+    const folder = mkdtempSync(path.join(tmpdir(), 'halftone-test-'))
+    writeFileSync(path.join(folder, 'camera.jpg'), bytes)
+    halved = await sharp(path.join(folder, 'camera.jpg[shrink=2]')).resize(1500, 1125).raw().toBuffer()
+    rmSync(folder, { recursive: true })
+  })
+
+  const pixels = (body: Buffer) => sharp(body).raw().toBuffer()
+  const encoded = (raw: Buffer) =>
+    sharp(raw, { raw: { width: 1500, height: 1125, channels: 3 } })
+      .jpeg({ quality: 75, progressive: true })
+      .toBuffer()
+
+  test('is halved by the decoder, alone as beside others, whatever may be kept', async () => {
+    const { body, sharing } = await render(1500)
+    expect(sharing).toBe('none')
+    expect((await pixels(body)).equals(await pixels(await encoded(halved)))).toBe(true)
+    const kept = remember()
+    expect((await render(1500, { ...limits, shared: kept })).body.equals(body)).toBe(true)
+    expect(kept.names).toContain('decoded/2')
+    const nothingKept = { ...remember(false), maxBytes: 0 }
+    expect((await render(1500, { ...limits, shared: nothingKept })).body.equals(body)).toBe(true)
+    expect(nothingKept.names).toEqual([])
+    const all = [1280, 1400, 1500, 1600, 1601].flatMap((width) => [planOfWidth(width, webp), planOfWidth(width)])
+    expect(await expectSameBytes(bytes, () => all)).toEqual(expect.arrayContaining(['decoded/1', 'decoded/2']))
+  })
+
+  test('does not differ where only memory takes a file', async () => {
+    const { body } = await render(1500)
+    const before = process.env.TMPDIR
+    process.env.TMPDIR = '/nowhere'
+    try {
+      expect((await render(1500)).body.equals(body)).toBe(process.platform === 'linux')
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+    }
+  })
+
+  test('looks as from the whole decode', async () => {
+    const whole = await sharp(bytes).resize(1500, 1125).raw().toBuffer()
+    expect(whole.equals(halved)).toBe(false)
+    const { ssim } = similarity(lumaPlane(whole, 1500, 1125), lumaPlane(halved, 1500, 1125))
+    expect(ssim).toBeGreaterThan(0.995)
+  })
+
+  test.each([
+    ['at 2.5 times', 1600, {}, true],
+    ['at less', 1601, {}, false],
+    ['at three times, where sharp halves by itself', 1333, {}, false],
+    ['below 8 megapixels', 1000, { width: 2600, height: 1950 }, false],
+    ['above 64 megapixels', 3800, { width: 10_000, height: 7500 }, false],
+    ['a PNG', 1500, { format: 'png' }, false],
+    ['16 bits a channel', 1500, { colorSpace: 'rgb16' }, false],
+  ] as const)('%s', (_, width, other, isHalved) => {
+    const original = metadataOf(camera.width, camera.height, { format: 'jpeg', ...other })
+    const plan = planOf(original, [{ op: 'resize', width, height: Math.round((width * 3) / 4) }], { output: webp })
+    expect(isHalvedEarly(original, plan)).toBe(isHalved)
+    expect(isHalvedEarly(original, { ...plan, color: 'srgb' })).toBe(false)
+    expect(isHalvedEarly(original, { ...plan, output: { format: 'gif' } })).toBe(false)
+  })
 })
 
 describe('what is built and when', () => {
