@@ -59,8 +59,8 @@ function isPlain(metadata: ImageMetadata, plan: RenderPlan): boolean {
  * no less than sharp leaves after its other shrinks. Scored in docs/decisions/shared-decode.md.
  */
 const halvedEarlyFrom = 2.5
-/** Pixels of the original: below, little would be saved; above, the half is held in memory (48 MB), where a whole decode passes through. */
-const halvedEarlyPixels = { least: 8e6, most: 64e6 }
+/** Pixels of the original. Below (a camera of 8 megapixels gives 7.99) little would be saved; above, the half is held in memory (48 MB), where a whole decode passes through. */
+const halvedEarlyPixels = { least: 7.5e6, most: 64e6 }
 
 /** Whether the decoder halves the original where sharp alone would not. Nothing but the original and the plan decides. Pure. */
 export function isHalvedEarly(metadata: ImageMetadata, plan: TransformPlan): boolean {

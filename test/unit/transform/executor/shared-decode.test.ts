@@ -234,7 +234,7 @@ describe('a camera picture that is made a desktop wide', () => {
     ['at 2.5 times', 1600, {}, true],
     ['at less', 1601, {}, false],
     ['at three times, where sharp halves by itself', 1333, {}, false],
-    ['below 8 megapixels', 1000, { width: 2600, height: 1950 }, false],
+    ['below 7.5 megapixels', 1000, { width: 2600, height: 1950 }, false],
     ['above 64 megapixels', 3800, { width: 10_000, height: 7500 }, false],
     ['a PNG', 1500, { format: 'png' }, false],
     ['16 bits a channel', 1500, { colorSpace: 'rgb16' }, false],
