@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { figure, ratios, type Bench, type Figure, type Scenario, type ScenarioResult } from '../bench.ts'
 import { fetchOnce, fetchPicture } from '../harness/hit-targets.ts'
+import { startBufferServer } from '../peers/buffer-server.ts'
 import { measureLatency } from '../harness/latency.ts'
 import { capacityOf, latencyAt, pourOpenLoop, type Outcome } from '../harness/open-loop.ts'
 import { settled } from '../harness/settled.ts'
@@ -25,6 +26,9 @@ export const overload: Scenario = {
 type Storm = {
   readonly idleP99Ms: number
   readonly p99Ms: number
+  /** Of bare node:http, which has nothing to do with the misses: what the busy machine does. */
+  readonly bareIdleP99Ms: number
+  readonly bareP99Ms: number
   readonly failedHits: number
   readonly shed: number
   readonly shedMs: number
@@ -38,9 +42,12 @@ async function run(bench: Bench): Promise<ScenarioResult> {
     pictures: bench.pictures.folder,
     dataDir: join(bench.workspace, 'data'),
   })
+  const stop: Running[] = [server]
   try {
     const hot = `/${bench.pictures.small}?w=400&auto=format`
-    await fetchPicture(server, hot)
+    const { body, headers } = await fetchPicture(server, hot)
+    const bare = await startBufferServer('node-http', { folder: bench.workspace, body, headers })
+    stop.push(bare)
     const misses = newMisses(bench.pictures.megapixels12)
     const capacity = () =>
       capacityOf(server.origin, { atOnce: missesAtOnce, seconds: capacitySeconds, targetOf: misses })
@@ -49,7 +56,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
     bench.say(`the renderers manage ${perSecond.toFixed(1)} misses/s`)
     const storms: Storm[] = []
     for (let round = 0; round < bench.rounds; round++)
-      storms.push(await storm(server, { hot, misses, perSecond }, bench))
+      storms.push(await storm(server, { hot, misses, perSecond, bare }, bench))
     return {
       figures: figuresOf(storms),
       notes: [
@@ -58,7 +65,7 @@ async function run(bench: Bench): Promise<ScenarioResult> {
       ],
     }
   } finally {
-    await server.stop()
+    for (const one of stop) await one.stop()
   }
 }
 
@@ -68,6 +75,12 @@ function figuresOf(storms: readonly Storm[]): Figure[] {
     figure('overload.idle-p99', 'p99 of hits, nothing else asked', 'ms', all('idleP99Ms')),
     figure('overload.p99', 'p99 of hits meanwhile', 'ms', all('p99Ms')),
     figure('overload/idle', 'p99 of hits, overloaded against idle', 'ratio', ratios(all('p99Ms'), all('idleP99Ms'))),
+    figure(
+      'overload/bare',
+      'the same of bare node:http: what the machine does',
+      'ratio',
+      ratios(all('bareP99Ms'), all('bareIdleP99Ms')),
+    ),
     figure('overload.failed-hits', 'hits that failed', 'count', all('failedHits')),
     figure('overload.shed', 'share of misses shed', 'ratio', all('shed')),
     figure('overload.shed-ms', 'half of them told after', 'ms', all('shedMs')),
@@ -76,26 +89,38 @@ function figuresOf(storms: readonly Storm[]): Figure[] {
   ]
 }
 
-type Weather = { readonly hot: string; readonly misses: (index: number) => string; readonly perSecond: number }
+type Weather = {
+  readonly hot: string
+  readonly misses: (index: number) => string
+  readonly perSecond: number
+  readonly bare: Running
+}
 
-async function storm(server: Running, { hot, misses, perSecond }: Weather, bench: Bench): Promise<Storm> {
-  const hits = (seconds: number) => measureLatency(server, { target: hot, rate: hitRate, seconds })
+/** One child process after the other, each with its own start. */
+const probeStartSeconds = 0.5
+
+async function storm(server: Running, { hot, misses, perSecond, bare }: Weather, bench: Bench): Promise<Storm> {
+  const hits = () => measureLatency(server, { target: hot, rate: hitRate, seconds: bench.seconds })
+  const bareHits = () => measureLatency(bare, { target: '/picture', rate: hitRate, seconds: bench.seconds })
   await settled(server)
-  const idle = await hits(bench.seconds)
+  const idle = await hits()
+  const bareIdle = await bareHits()
   const before = await refusedAtTheDoor(server)
-  const seconds = bench.seconds + (2 * rampUpMs) / 1000
+  const seconds = 2 * (bench.seconds + probeStartSeconds) + (2 * rampUpMs) / 1000
   const pouring = pourOpenLoop({
     ...{ origin: server.origin, rate: perSecond * timesCapacity, seconds, targetOf: misses },
   })
   const recovering = recover(server, misses, performance.now() + seconds * 1000)
   await new Promise((resolve) => setTimeout(resolve, rampUpMs))
-  const busy = await hits(bench.seconds)
+  const busy = await hits()
+  const bareBusy = await bareHits()
   const [outcomes, recoverySeconds] = await Promise.all([pouring, recovering])
   const shed = outcomes.filter(isShed)
   const refused = (await refusedAtTheDoor(server)) - before
   const strange = outcomes.filter((one) => one.status !== 200 && !isShed(one))
   return {
     ...{ idleP99Ms: idle.p99Ms, p99Ms: busy.p99Ms, failedHits: idle.failures + busy.failures, recoverySeconds },
+    ...{ bareIdleP99Ms: bareIdle.p99Ms, bareP99Ms: bareBusy.p99Ms },
     shed: shed.length / outcomes.length,
     shedMs: latencyAt(shed, 0.5),
     broken: strange.length + Math.max(0, shed.length - refused),

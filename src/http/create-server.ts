@@ -7,6 +7,7 @@ import { splitTarget, type RawRequest } from '../delivery/image-request.ts'
 import { problemAnswer } from '../delivery/problem-response.ts'
 import { AppError } from '../errors.ts'
 import { splitHead } from '../delivery/ready-head.ts'
+import { createLoopTurns, type LoopTurns } from '../lib/loop-turns.ts'
 import { Server } from '../lib/node-http.ts'
 import { takeConnections, type HitConnections } from './hit-connections.ts'
 import { NodeExchange } from './node-exchange.ts'
@@ -57,7 +58,7 @@ export function createServer(deps: ServerDeps): Server {
     stallTimeoutMs,
     unsentAnswers: createUnsentAnswers({ maxBytes: maxUnsentBytes, onCut: deps.onSlowClientCut }),
   }
-  const parts = { ...deps, freshId: createFreshIds(), slowClients }
+  const parts = { ...deps, freshId: createFreshIds(), slowClients, turns: createLoopTurns() }
   const maxHeadBytes = maxTargetLength + headerRoomBytes
   const headersTimeout = Math.min(requestTimeoutMs, longestHeadMs)
   const server = new ImageServer(
@@ -143,7 +144,7 @@ function endSlowBody(request: IncomingMessage, timeoutMs: number): void {
 }
 
 /** What the server makes for itself. */
-type ServerParts = ServerDeps & HitDeps & { readonly slowClients: SlowClientLimits }
+type ServerParts = ServerDeps & HitDeps & { readonly slowClients: SlowClientLimits; readonly turns: LoopTurns }
 
 /** A request that Node has parsed may still be a hit. */
 async function answerHitOrImage(request: IncomingMessage, response: ServerResponse, deps: ServerParts): Promise<void> {
@@ -176,6 +177,8 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
   request.resume()
   try {
     const refusal = refusalOf(request, deps.via)
+    // A burst of misses is begun one by one: hits that have arrived with them are answered between.
+    await deps.turns.next()
     const answer = refusal ? refuse(raw, refusal, deps) : await deps.deliverImage(raw, patience.signal)
     const finished = () => {
       const seconds = (performance.now() - startedMs) / 1000

@@ -48,13 +48,22 @@ type Dispatch = DispatcherOptions & {
   readonly running: Map<Ticket, Run>
   /** Set while draining. */
   closing: { readonly whenEmpty: () => void } | undefined
+  /** Renderers that are free and leave waiting jobs to others, and since when. */
+  readonly sparedSinceMs: Map<RendererProcess, number>
   /** Set while a renderer is free and yet jobs wait, for another one that suits them better. */
   secondThought: NodeJS.Timeout | undefined
 }
 
 export function createJobDispatcher(options: DispatcherOptions): JobDispatcher {
   const queue = createRenderQueue<Ticket>({ agingRate: executorLimits.agingRate })
-  const state: Dispatch = { ...options, queue, running: new Map(), closing: undefined, secondThought: undefined }
+  const state: Dispatch = {
+    ...options,
+    queue,
+    running: new Map(),
+    sparedSinceMs: new Map(),
+    closing: undefined,
+    secondThought: undefined,
+  }
   const admission = {
     admit: (ticket: Ticket) => admit(state, ticket),
     leaveQueue: (ticket: Ticket) => leaveQueue(state, ticket),
@@ -153,7 +162,12 @@ function dispatch(state: Dispatch): void {
     hasPicked = false
     for (const renderer of [...slots.idle()]) hasPicked = pickFor(state, renderer) || hasPicked
   }
-  if (queue.entries().length === 0 || slots.idle().length === 0) return
+  const spared = queue.entries().length === 0 ? [] : slots.idle()
+  for (const renderer of state.sparedSinceMs.keys())
+    if (!spared.includes(renderer)) state.sparedSinceMs.delete(renderer)
+  if (spared.length === 0) return
+  const nowMs = performance.now()
+  for (const renderer of spared) if (!state.sparedSinceMs.has(renderer)) state.sparedSinceMs.set(renderer, nowMs)
   state.secondThought = setTimeout(() => dispatch(state), executorLimits.secondThoughtMs).unref()
 }
 
@@ -201,6 +215,7 @@ function placementOf(state: Dispatch): Placement<RendererProcess> {
   return {
     renderers: [...runOf.keys(), ...state.slots.idle()],
     isWarm,
+    sparedMs: (renderer) => Math.max(0, performance.now() - (state.sparedSinceMs.get(renderer) ?? Infinity)),
     backlogMs(renderer) {
       const ms = known.get(renderer) ?? backlogMs(renderer)
       known.set(renderer, ms)

@@ -11,11 +11,16 @@ const forecast = {
 } as const
 const job = { forecast: () => forecast }
 
-function placement(warm: Readonly<Record<string, readonly string[]>>, backlog: Readonly<Record<string, number>> = {}) {
+function placement(
+  warm: Readonly<Record<string, readonly string[]>>,
+  backlog: Readonly<Record<string, number>> = {},
+  spared: Readonly<Record<string, number>> = {},
+) {
   return {
     renderers: ['here', 'there'],
     isWarm: (renderer: string, picture: string) => warm[renderer]?.includes(picture) ?? false,
     backlogMs: (renderer: string) => backlog[renderer] ?? 0,
+    sparedMs: (renderer: string) => spared[renderer] ?? 0,
   }
 }
 
@@ -51,4 +56,9 @@ test('a small job is moved later than a large one, because decoding twice would 
   const where = placement({ there: ['decoded'] }, { there: 700 })
   expect(costMovedTo(job, 'here', where)).toBe(100)
   expect(costMovedTo(small, 'here', where)).toBeUndefined()
+})
+
+test('what a renderer has stood by for counts like what it would wait for', () => {
+  expect(costMovedTo(job, 'here', placement({ there: ['decoded'] }, { there: 200 }, { here: 300 }))).toBeUndefined()
+  expect(costMovedTo(job, 'here', placement({ there: ['decoded'] }, { there: 200 }, { here: 400 }))).toBe(100)
 })
