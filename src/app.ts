@@ -22,6 +22,7 @@ import { createMetrics, type Samples } from './observability/metrics.ts'
 import { createUrlSigner } from './signing/create-url-signer.ts'
 import type { SourceEvent } from './sources/create-remote-source.ts'
 import { createSources } from './sources/create-sources.ts'
+import { refusedOrigins } from './sources/refused-origins.ts'
 import { createHostResolver, type ResolveHost } from './sources/resolve-host.ts'
 import { createRendererPool, type RendererPool } from './transform/executor/renderer-pool.ts'
 import { describeParams } from './transform/params/describe-params.ts'
@@ -205,6 +206,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         // Not before: a start that fails would keep a key whose secret nobody was told.
         firstKey = await writing?.ensureFirstKey()
         logger.info('listening', { host, port })
+        for (const refused of refusedOrigins(config.sources))
+          logger.warn('source_address_refused', { ...refused, setting: 'HALFTONE_ALLOW_ADDRESSES' })
         logger.flush()
         writing?.start()
         return origin

@@ -83,16 +83,20 @@ function greet(facts: {
     config.sources.some(
       (source) => source.kind === 'folder' && source.visibility === 'public' && source.signed !== 'always',
     )
+  const signedPlace = placeOfSigned(config)
   const lines = [
     `${pc.bold('Halftone')} is serving on ${pc.cyan(localOrigin)}`,
     ...(sample === undefined ? [] : [`  a picture    ${pc.cyan(`${publicOrigin}${sample}?w=800&auto=format`)}`]),
+    ...(signedPlace === undefined
+      ? []
+      : [`  a picture    ${commandLine(config)} sign '${publicOrigin}${signedPlace}/path/of/picture.jpg?w=800'`]),
     ...(isEmpty ? ['  no pictures were found in the source folder yet'] : []),
     `  playground   ${pc.cyan(`${localOrigin}/-/playground/`)}`,
     ...(firstKey === undefined ? [] : [`  API key      ${firstKey}  (shown this once)`]),
     ...(config.uploads === undefined
       ? []
       : [
-          `  ${firstKey === undefined ? 'an API key  ' : 'another key '} ${keysCommand()} create --name app --scopes admin`,
+          `  ${firstKey === undefined ? 'an API key  ' : 'another key '} ${commandLine(config)} keys create --name app --scopes admin`,
           `  upload       curl -H 'Authorization: Bearer ${firstKey ?? '…'}' -H 'Prefer: wait=20' -F file=@picture.jpg ${localOrigin}/v1/images`,
         ]),
     ...(servesSamples(config) ? [`  next         HALFTONE_SOURCE=/path/to/your/pictures npm start`] : []),
@@ -100,9 +104,21 @@ function greet(facts: {
   process.stderr.write(`\n${lines.join('\n')}\n\n`)
 }
 
-/** As it is called where this runs: in a clone, whose package puts no command into the PATH, or installed. */
-function keysCommand(): string {
-  return existsSync(drawingScript) ? 'npm run --silent halftone -- keys' : 'halftone keys'
+/** As it is called where this runs: in a clone, whose package puts no command into the PATH, or installed; with the same data. */
+function commandLine({ dataDir }: Config): string {
+  const command = existsSync(drawingScript) ? 'npm run --silent halftone --' : 'halftone'
+  return process.env.HALFTONE_DATA_DIR ? `HALFTONE_DATA_DIR=${shellWord(dataDir)} ${command}` : command
+}
+
+function shellWord(text: string): string {
+  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+/** Below which path a picture can be shown, where none can without a signature. */
+function placeOfSigned({ sources }: Config): string | undefined {
+  const isOpen = sources.some((source) => source.visibility === 'public' && source.signed !== 'always')
+  const source = sources.find(({ kind, host }) => kind !== 'web' && host === undefined)
+  return isOpen ? undefined : source?.pathPrefix.replace(/\/$/, '')
 }
 
 function servesSamples({ sources }: Config): boolean {

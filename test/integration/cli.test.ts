@@ -238,9 +238,27 @@ describe('serve', () => {
     const second = await banner(settings)
     expect(second).not.toContain('hk_')
     // Whoever missed it: the line is one that runs.
-    const [, line = ''] = /an API key +npm run --silent halftone -- (keys .*)/.exec(second) ?? []
+    const [, line = ''] = /an API key +HALFTONE_DATA_DIR=\S+ npm run --silent halftone -- (keys .*)/.exec(second) ?? []
     expect((await run(line.split(' '), settings)).stdout).toMatch(/^hk_/)
   }, 60_000)
+
+  test('where no picture is shown without a signature, the greeting says how to get one', async () => {
+    const settings = {
+      HALFTONE_SOURCE: originals.folder,
+      HALFTONE_SIGNED: 'always',
+      HALFTONE_SIGNING_KEYS: 'main:a-secret-of-some-length-0123456789',
+    }
+    const [, url = ''] = / npm run --silent halftone -- sign '(\S+)'/.exec(await banner(settings)) ?? []
+    expect((await run(['sign', url], settings)).stdout).toMatch(
+      /^http:\/\/\S+:\d+\/path\/of\/picture\.jpg\?w=800&.*sig=/,
+    )
+  })
+
+  test('an origin that can never be reached is told of at the start', async () => {
+    expect(await banner({ HALFTONE_SOURCE: 'http://localhost:9' })).toMatch(
+      /"source_address_refused".*"host":"localhost".*"setting":"HALFTONE_ALLOW_ADDRESSES"/,
+    )
+  })
 
   test('only who looks at the samples is told how to serve pictures of their own', async () => {
     expect(await banner({ HALFTONE_SOURCE: originals.folder })).not.toContain('HALFTONE_SOURCE=')
