@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { Config } from '../config/config.ts'
@@ -107,7 +107,7 @@ function greet(facts: {
 /** As it is called where this runs: in a clone, whose package puts no command into the PATH, or installed; with the same data. */
 function commandLine({ dataDir }: Config): string {
   const command = existsSync(drawingScript) ? 'npm run --silent halftone --' : 'halftone'
-  return process.env.HALFTONE_DATA_DIR ? `HALFTONE_DATA_DIR=${shellWord(dataDir)} ${command}` : command
+  return resolve(dataDir) === resolve('data') ? command : `HALFTONE_DATA_DIR=${shellWord(dataDir)} ${command}`
 }
 
 function shellWord(text: string): string {
@@ -116,7 +116,10 @@ function shellWord(text: string): string {
 
 /** Below which path a picture can be shown, where none can without a signature. */
 function placeOfSigned({ sources }: Config): string | undefined {
-  const isOpen = sources.some((source) => source.visibility === 'public' && source.signed !== 'always')
+  // The web is signed whatever is said.
+  const isOpen = sources.some(
+    (source) => source.kind !== 'web' && source.visibility === 'public' && source.signed !== 'always',
+  )
   const source = sources.find(({ kind, host }) => kind !== 'web' && host === undefined)
   return isOpen ? undefined : source?.pathPrefix.replace(/\/$/, '')
 }

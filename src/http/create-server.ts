@@ -178,7 +178,7 @@ async function answerImage(request: IncomingMessage, response: ServerResponse, d
   try {
     const refusal = refusalOf(request, deps.via)
     // A burst of misses is begun one by one: hits that have arrived with them are answered between.
-    await deps.turns.next()
+    if (!refusal) await deps.turns.next(patience.signal)
     const answer = refusal ? refuse(raw, refusal, deps) : await deps.deliverImage(raw, patience.signal)
     const finished = () => {
       const seconds = (performance.now() - startedMs) / 1000

@@ -1,6 +1,6 @@
 export interface LoopTurns {
-  /** Resolves at once, or in a later turn of the event loop when somebody has gone on in this one. */
-  next(): Promise<void> | undefined
+  /** Undefined to go on at once; where somebody has gone on in this turn of the event loop, resolves in a later one, or when the signal aborts. */
+  next(signal: AbortSignal): Promise<void> | undefined
 }
 
 /** Lets one caller go on in each turn of the event loop, first come first served, so that a burst of them holds up nothing else that has arrived. */
@@ -11,16 +11,25 @@ export function createLoopTurns(): LoopTurns {
     const [goOn] = line
     isTaken = goOn !== undefined
     if (!goOn) return
-    line.delete(goOn)
     setImmediate(turn)
     goOn()
   }
   return {
-    next() {
-      if (isTaken) return new Promise((resolve) => void line.add(resolve))
-      isTaken = true
-      setImmediate(turn)
-      return undefined
+    next(signal) {
+      if (!isTaken) {
+        isTaken = true
+        setImmediate(turn)
+        return undefined
+      }
+      return new Promise((resolve) => {
+        const goOn = () => {
+          line.delete(goOn)
+          signal.removeEventListener('abort', goOn)
+          resolve()
+        }
+        line.add(goOn)
+        signal.addEventListener('abort', goOn, { once: true })
+      })
     },
   }
 }

@@ -4,8 +4,9 @@ import { AppError } from '../../errors.ts'
 const pixelLimit =
   /pixel limit|too many pixels|dimensions? (?:are|is) too large|maximum supported image dimension|(?:width|height|size|dimensions?) exceeds/i
 const timeLimit = /^\s*timeout:/im
-/** sharp was called wrongly, or libvips has no room to work: neither says anything about the original. */
-const ownFault = /^Expected .+ but received|no space left on device|temporary file/is
+/** sharp was called wrongly, or libvips has no room to work, or cannot open a file of ours: none of it says anything about the original. */
+const ownFault =
+  /^Expected .+ but received|no space left on device|temporary file|^Input file is missing|unable to open/is
 const programmingErrors = [TypeError, RangeError, ReferenceError, SyntaxError]
 
 /**

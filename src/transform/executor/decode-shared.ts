@@ -55,18 +55,18 @@ async function ownFile(bytes: Buffer): Promise<OwnFile | undefined> {
   return undefined
 }
 
-/** The file has lost its name before it is read (where the platform can do that), so that a killed renderer leaves nothing behind. */
+/** The file loses its name before anything is in it (where the platform can do that), so that a killed renderer leaves nothing behind. */
 async function writeOwnFile(path: string, bytes: Buffer): Promise<OwnFile> {
   const file = await open(path, 'wx', 0o600)
+  const isLinux = process.platform === 'linux'
   const remove = async () => {
     await file.close()
     await rm(path, { force: true })
   }
   try {
+    if (isLinux) await rm(path)
     await file.writeFile(bytes)
-    if (process.platform !== 'linux') return { path, remove }
-    await rm(path)
-    return { path: `/proc/self/fd/${file.fd}`, remove }
+    return { path: isLinux ? `/proc/self/fd/${file.fd}` : path, remove }
   } catch (error) {
     await remove()
     throw error

@@ -16,8 +16,11 @@ import { drawStage, runStage } from './run-stage.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
 import { isHalvedEarly, jpegShrinkOf, sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
 
-/** Where the pixels came from: straight from the original, or by way of pictures that several variants share. */
-export type Sharing = 'none' | 'built' | 'decoded' | 'drawn'
+/**
+ * Where the pixels came from: straight from the original, or by way of pictures that several variants share. `unfiled`: from the whole
+ * decode, because no file could be made of an original that the decoder should have halved.
+ */
+export type Sharing = 'none' | 'unfiled' | 'built' | 'decoded' | 'drawn'
 
 /** What is worth keeping while a plan is carried out: the finished drawing, and the decode that it starts from. */
 export type Keep = { readonly decode: boolean; readonly drawing: boolean }
@@ -124,13 +127,14 @@ async function openShared(original: Original, plan: RenderPlan, limits: DecodeLi
   const kept = decode && shared.get(decode.name)
   const isKeeping = decode !== undefined && !kept && shared.building.decode
   const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
-  const built =
-    !kept && (isKeeping || isHalvedEarly(metadata, plan))
-      ? await decodeShared(original, plan.input, shrink, limits)
-      : undefined
+  const isHalved = isHalvedEarly(metadata, plan)
+  const built = !kept && (isKeeping || isHalved) ? await decodeShared(original, plan.input, shrink, limits) : undefined
   if (isKeeping && built) shared.keep(decode.name, built)
   const raster = kept ?? built
-  if (!raster) return { source: await openOriginal(bytes, metadata, plan.input, limits), sharing: 'none' }
+  if (!raster) {
+    const source = await openOriginal(bytes, metadata, plan.input, limits)
+    return { source, sharing: isHalved ? 'unfiled' : 'none' }
+  }
   const { width, height } = metadata
   const isWhole = shrink === 1
   // Stages reckon in px of the original, also when the decoder has shrunk it: what follows is a resize to a given size.

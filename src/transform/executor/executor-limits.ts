@@ -29,6 +29,8 @@ export const executorLimits = {
   slowReadMs: 100,
   /** How long a renderer keeps what it decoded: a page asks for all widths of its pictures within a few seconds. */
   keptPictureMs: 10_000,
+  /** Share of what a renderer may keep that originals get: they are small beside what is decoded from them. */
+  originalShare: 0.25,
   /** Sources whose header and last use the front remembers, and pictures it knows to be warm in one renderer. */
   rememberedSources: 2_000,
   warmPicturesPerRenderer: 200,

@@ -48,7 +48,7 @@ type Dispatch = DispatcherOptions & {
   readonly running: Map<Ticket, Run>
   /** Set while draining. */
   closing: { readonly whenEmpty: () => void } | undefined
-  /** Renderers that are free and leave waiting jobs to others, and since when. */
+  /** Renderers that are free while jobs wait, and since when. */
   readonly sparedSinceMs: Map<RendererProcess, number>
   /** Set while a renderer is free and yet jobs wait, for another one that suits them better. */
   secondThought: NodeJS.Timeout | undefined
@@ -180,7 +180,7 @@ function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
       const isBeingRead = !entry.forecast().isKnown && unread.has(entry.sourceKey)
       if (entry.isBackground && isBackgroundFull) return undefined
       const mayTake = !isBeingRead && renderer.startedAtMs >= entry.freshAfterMs
-      return mayTake ? costOf(entry, renderer, placement) : undefined
+      return mayTake ? costOf(entry, renderer, amongAllowed(entry, placement)) : undefined
     })
   const ticket = pickBy(costOn) ?? pickBy(costMovedTo)
   if (!ticket) return false
@@ -189,6 +189,15 @@ function pickFor(state: Dispatch, renderer: RendererProcess): boolean {
   state.running.set(ticket, { renderer, startedAtMs: performance.now(), costMs })
   void runTicket(state, ticket, renderer)
   return true
+}
+
+/** Who may not take a job is not waited for. Pure. */
+export function amongAllowed(
+  { freshAfterMs }: Pick<Ticket, 'freshAfterMs'>,
+  placement: Placement<RendererProcess>,
+): Placement<RendererProcess> {
+  if (freshAfterMs === 0) return placement
+  return { ...placement, renderers: placement.renderers.filter(({ startedAtMs }) => startedAtMs >= freshAfterMs) }
 }
 
 /** One renderer, where there are several, is always there for what somebody waits for. */

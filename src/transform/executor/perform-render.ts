@@ -7,7 +7,7 @@ import type { Keep, Sharing } from './execute-plan.ts'
 import { executorLimits } from './executor-limits.ts'
 import { kindOf, forecastPlan, pictureOf } from './forecast-job.ts'
 import type { JobOriginal } from './job-original.ts'
-import { bytesOf } from './job-original.ts'
+import { byteLengthOf, bytesOf } from './job-original.ts'
 import type { Forecast } from './job-ticket.ts'
 import type { CostCorrection } from './predict-cost.ts'
 import type { RendererReply } from './renderer-messages.ts'
@@ -35,7 +35,7 @@ export type RenderJob = {
   readonly sourceKey: string
   /** The configured source: sources share the renderers fairly. */
   readonly sourceName: string
-  /** Pure; called once the header is known. Its errors end the job and leave the renderer alone. */
+  /** Pure; called when the header is known, and again where a renderer has forgotten the original. Its errors end the job and leave the renderer alone. */
   readonly planFor: (metadata: ImageMetadata) => TransformPlan
 }
 
@@ -52,6 +52,7 @@ const original = 'original'
 
 const sharingEvents: Readonly<Record<Sharing, RendererEvent | undefined>> = {
   none: undefined,
+  unfiled: 'no_temporary_file',
   built: 'shared_built',
   decoded: 'shared_decode_hit',
   drawn: 'shared_drawing_hit',
@@ -152,7 +153,7 @@ type Opened = Extract<RendererReply, { kind: 'probed' }>
 async function openOriginalOn(
   renderer: RendererProcess,
   job: Omit<RenderJob, 'planFor'>,
-  { warmRenderers, onEvent }: PerformDeps,
+  { warmRenderers, sharedBytes, onEvent }: PerformDeps,
 ): Promise<Opened> {
   const { sourceKey } = job
   const picture = pictureOf(sourceKey, original)
@@ -162,7 +163,7 @@ async function openOriginalOn(
   if (recalled?.kind === 'probed') onEvent('original_recalled')
   const reply = recalled && recalled.kind !== 'unknown' ? recalled : await sendOriginal(renderer, job)
   const opened = expectReply('probed', reply)
-  warmRenderers.note(renderer, picture)
+  if (byteLengthOf(job.original) <= sharedBytes * executorLimits.originalShare) warmRenderers.note(renderer, picture)
   return opened
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { getCompileCacheDir } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { executorLimits } from './executor-limits.ts'
 
@@ -28,7 +29,7 @@ const glibcOptions = {
 }
 
 /**
- * The whole environment of a renderer, written from scratch: nothing of the front's, so no secret. jemalloc with decay
+ * The whole environment of a renderer, written from scratch: of the front's only its temporary folder, so no secret. jemalloc with decay
  * gives more memory back between pictures, at the price of faulting it in again; glibc keeps what the next picture needs.
  */
 export function rendererEnvironment(jemalloc: 'auto' | 'off'): NodeJS.ProcessEnv {
@@ -37,6 +38,8 @@ export function rendererEnvironment(jemalloc: 'auto' | 'off'): NodeJS.ProcessEnv
   return {
     LANG: 'C.UTF-8',
     UV_THREADPOOL_SIZE: String(executorLimits.threadPoolSize),
+    // Where it may make files of its own.
+    TMPDIR: tmpdir(),
     ...allocator,
     ...compileCache(),
   }

@@ -29,6 +29,8 @@ export const rendererEvents = [
   'shared_built',
   'shared_decode_hit',
   'shared_drawing_hit',
+  /** No temporary file could be made: the picture was decoded whole, which takes longer and gives slightly other bytes. */
+  'no_temporary_file',
 ] as const
 export type RendererEvent = (typeof rendererEvents)[number]
 

@@ -1,5 +1,6 @@
 import type { ImageMetadata } from '../image/image-metadata.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
+import { executorLimits } from './executor-limits.ts'
 import { examineImage } from './examine-image.ts'
 import type { Keep } from './execute-plan.ts'
 import { executePlan } from './execute-plan.ts'
@@ -20,8 +21,7 @@ type Kept = {
 }
 
 const whole = 'original'
-/** Originals are small beside what is decoded from them. */
-const originalShare = 1 / 4
+const { originalShare } = executorLimits
 
 /** Answers the requests of the front, one job at a time; keeps pictures of recent originals for further variants. */
 export function createJobRunner(settings: RendererSettings) {

@@ -2,11 +2,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createLoopTurns } from '../../../src/lib/loop-turns.ts'
 
+const never = new AbortController().signal
+
 test('one goes on in each turn of the event loop, in the order in which they came', async () => {
   const turns = createLoopTurns()
   const gone: number[] = []
   const start = async (name: number) => {
-    await turns.next()
+    await turns.next(never)
     gone.push(name)
   }
   for (const name of [1, 2, 3]) void start(name)
@@ -24,11 +26,25 @@ test('one goes on in each turn of the event loop, in the order in which they cam
 
 test('a lone caller does not wait, and after a burst the next one does not either', async () => {
   const turns = createLoopTurns()
-  expect(turns.next()).toBeUndefined()
-  const second = turns.next()
+  expect(turns.next(never)).toBeUndefined()
+  const second = turns.next(never)
   expect(second).toBeInstanceOf(Promise)
   await second
   await nextTurn()
   await nextTurn()
-  expect(turns.next()).toBeUndefined()
+  expect(turns.next(never)).toBeUndefined()
+})
+
+test('who has gone does not wait for a turn, and takes none', async () => {
+  const turns = createLoopTurns()
+  void turns.next(never)
+  const gone = new AbortController()
+  const left = turns.next(gone.signal)
+  const behind = turns.next(never)
+  gone.abort()
+  await left
+  await nextTurn()
+  await behind
+  await nextTurn()
+  expect(turns.next(never)).toBeUndefined()
 })
