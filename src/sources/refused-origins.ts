@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { SourceConfig } from '../config/config.ts'
 import { judgeAddress, parseBlocks } from './address-guard.ts'
+import { hostNameOf } from './source-url.ts'
 
 export type RefusedOrigin = { readonly source: string; readonly host: string }
 
@@ -14,7 +15,7 @@ export function refusedOrigins(sources: readonly SourceConfig[]): readonly Refus
     const allowed = parseBlocks(source.allowAddresses)
     const isRefused = (host: string) =>
       addressesOf(host).length > 0 && addressesOf(host).every((address) => !judgeAddress(address, allowed).allowed)
-    const hosts = source.origins.flatMap((origin) => (origin.kind === 'http' ? [hostOf(origin.url)] : []))
+    const hosts = source.origins.flatMap((origin) => (origin.kind === 'http' ? [hostNameOf(new URL(origin.url))] : []))
     return hosts.filter(isRefused).map((host) => ({ source: source.name, host }))
   })
 }
@@ -22,8 +23,4 @@ export function refusedOrigins(sources: readonly SourceConfig[]): readonly Refus
 function addressesOf(host: string): readonly string[] {
   if (host === 'localhost' || host.endsWith('.localhost')) return ['127.0.0.1', '::1']
   return isIP(host) === 0 ? [] : [host]
-}
-
-function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
 }

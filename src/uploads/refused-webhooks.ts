@@ -1,6 +1,7 @@
 import type { UploadsConfig } from '../config/config.ts'
 import { judgeAddress, parseBlocks } from '../sources/address-guard.ts'
 import type { ResolveHost } from '../sources/resolve-host.ts'
+import { hostNameOf } from '../sources/source-url.ts'
 
 /** Hosts of webhooks that every delivery would be refused at, told at the start and not only by the first lost message. */
 export async function refusedWebhooks(
@@ -9,7 +10,7 @@ export async function refusedWebhooks(
 ): Promise<readonly string[]> {
   const allowed = parseBlocks(outgoing.webhookAddresses)
   const urls = Object.values(projects).flatMap(({ webhook }) => (webhook ? [webhook.url] : []))
-  const hosts = [...new Set(urls.map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')))]
+  const hosts = [...new Set(urls.map((url) => hostNameOf(new URL(url))))]
   const judged = await Promise.all(
     hosts.map(async (host) => {
       // A name that leads nowhere yet may do so by the time of the first message.

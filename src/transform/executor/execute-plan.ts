@@ -14,7 +14,7 @@ import type { PixelSource, Raster } from './raster.ts'
 import { rasterSource, renderRaster } from './raster.ts'
 import { drawStage, runStage } from './run-stage.ts'
 import { sanitizeSvg } from './sanitize-svg.ts'
-import { isHalvedEarly, jpegShrinkOf, sharedDecodeOf, sharedDrawingOf } from './shared-decode.ts'
+import { sharedDecodeOf, sharedDrawingOf, shrinkingOf } from './shared-decode.ts'
 
 /**
  * Where the pixels came from: straight from the original, or by way of pictures that several variants share. `unfiled`: from the whole
@@ -126,14 +126,13 @@ async function openShared(original: Original, plan: RenderPlan, limits: DecodeLi
   const decode = sharedDecodeOf(metadata, plan, shared.maxBytes)
   const kept = decode && shared.get(decode.name)
   const isKeeping = decode !== undefined && !kept && shared.building.decode
-  const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
-  const isHalved = isHalvedEarly(metadata, plan)
-  const built = !kept && (isKeeping || isHalved) ? await decodeShared(original, plan.input, shrink, limits) : undefined
+  const { shrink, isEarly } = shrinkingOf(metadata, plan)
+  const built = !kept && (isKeeping || isEarly) ? await decodeShared(original, plan.input, shrink, limits) : undefined
   if (isKeeping && built) shared.keep(decode.name, built)
   const raster = kept ?? built
   if (!raster) {
     const source = await openOriginal(bytes, metadata, plan.input, limits)
-    return { source, sharing: isHalved ? 'unfiled' : 'none' }
+    return { source, sharing: isEarly ? 'unfiled' : 'none' }
   }
   const { width, height } = metadata
   const isWhole = shrink === 1

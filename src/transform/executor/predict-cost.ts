@@ -3,7 +3,7 @@ import type { ImageMetadata } from '../image/image-metadata.ts'
 import { drawingWork, encodingWork } from '../planner/planned-work.ts'
 import type { TransformPlan } from '../planner/transform-plan.ts'
 import { executorLimits } from './executor-limits.ts'
-import { jpegShrinkOf } from './shared-decode.ts'
+import { shrinkingOf } from './shared-decode.ts'
 
 /** Predicted time of one thread, in ms, by what has to be done: decode, draw (resize and the like), encode. */
 export type PredictedCost = { readonly decodeMs: number; readonly drawMs: number; readonly encodeMs: number }
@@ -43,7 +43,7 @@ export function predictCost(metadata: ImageMetadata, plan: TransformPlan): Predi
   if (plan.kind === 'passthrough') return { decodeMs: 0, drawMs: 0, encodeMs: fixedMs }
   const frames = Math.min(metadata.frames, plan.input.frames)
   const inputMegapixels = (metadata.width * metadata.height * frames * plan.input.scale ** 2) / 1e6
-  const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
+  const { shrink } = shrinkingOf(metadata, plan)
   return {
     decodeMs:
       metadata.format === 'jpeg'

@@ -28,7 +28,7 @@ export function sharedDecodeOf(
   maxBytes: number,
 ): SharedDecode | undefined {
   if (plan.kind !== 'render' || !isPlain(metadata, plan) || !decodedWhole.has(metadata.format)) return undefined
-  const shrink = metadata.format === 'jpeg' ? jpegShrinkOf(metadata, plan) : 1
+  const { shrink } = shrinkingOf(metadata, plan)
   const pixels = Math.ceil(metadata.width / shrink) * Math.ceil(metadata.height / shrink)
   const bytes = pixels * (metadata.hasAlpha ? 4 : 3)
   return bytes <= maxBytes ? { name: `decoded/${shrink}`, shrink, bytes } : undefined
@@ -62,18 +62,18 @@ const halvedEarlyFrom = 2.5
 /** Pixels of the original. Below (a camera of 8 megapixels gives 7.99) little would be saved; above, the half is held in memory (48 MB), where a whole decode passes through. */
 const halvedEarlyPixels = { least: 7.5e6, most: 64e6 }
 
-/** Whether the decoder halves the original where sharp alone would not. Nothing but the original and the plan decides. Pure. */
-export function isHalvedEarly(metadata: ImageMetadata, plan: TransformPlan): boolean {
-  if (plan.kind !== 'render' || metadata.format !== 'jpeg' || !isPlain(metadata, plan)) return false
-  const pixels = metadata.width * metadata.height
-  const factor = firstReduction(metadata, plan)
-  const isInside = pixels >= halvedEarlyPixels.least && pixels <= halvedEarlyPixels.most
-  return isInside && factor >= halvedEarlyFrom && shrinkOfSharp(factor) === 1
-}
+/** By how much the decoder shrinks, and whether sharp alone would not have asked it to. */
+export type Shrinking = { readonly shrink: JpegShrink; readonly isEarly: boolean }
 
-/** The shrink that the decoder is asked for. Pure. */
-export function jpegShrinkOf(metadata: ImageMetadata, plan: RenderPlan): JpegShrink {
-  return isHalvedEarly(metadata, plan) ? 2 : shrinkOfSharp(firstReduction(metadata, plan))
+/** 1 for all but JPEG. Nothing but the original and the plan decides. Pure. */
+export function shrinkingOf(metadata: ImageMetadata, plan: RenderPlan): Shrinking {
+  if (metadata.format !== 'jpeg') return { shrink: 1, isEarly: false }
+  const factor = firstReduction(metadata, plan)
+  const shrink = shrinkOfSharp(factor)
+  const pixels = metadata.width * metadata.height
+  const isInside = pixels >= halvedEarlyPixels.least && pixels <= halvedEarlyPixels.most
+  const isEarly = shrink === 1 && factor >= halvedEarlyFrom && isInside && isPlain(metadata, plan)
+  return { shrink: isEarly ? 2 : shrink, isEarly }
 }
 
 /** How often the picture of the first step fits into the original; 1 where sharp's decoder may not shrink. */

@@ -8,6 +8,7 @@ test.each([
   ['http://localhost:3000', [], ['localhost']],
   ['http://pictures.localhost', [], ['pictures.localhost']],
   ['http://127.0.0.1', [], ['127.0.0.1']],
+  ['http://localhost./', [], ['localhost']],
   ['http://0x7f.1', [], ['127.0.0.1']],
   ['http://[::1]:80', [], ['::1']],
   ['http://10.1.2.3/a', ['192.168.0.0/16'], ['10.1.2.3']],

@@ -29,6 +29,12 @@ describe('whose fault a failure is', () => {
       new Error('Expected positive integer for width but received -4 of type number'),
       'internal',
     ],
+    ['an own file that is gone', new Error('Input file is missing: /proc/self/fd/21'), 'internal'],
+    [
+      'an own file that libvips may not open',
+      new Error('VipsSource: unable to open "/proc/self/fd/21" for read'),
+      'internal',
+    ],
     ['what is no error', 'a string', 'internal'],
     ['damage', new Error('VipsJpeg: premature end of JPEG image'), 'undecodable'],
     ['a header', new Error('Input buffer has corrupt header: webp: cannot parse'), 'undecodable'],

@@ -8,7 +8,7 @@ import { executePlan } from '../../../../src/transform/executor/execute-plan.ts'
 import type { SharedPictures } from '../../../../src/transform/executor/execute-plan.ts'
 import { probeImage } from '../../../../src/transform/executor/probe-image.ts'
 import type { Raster } from '../../../../src/transform/executor/raster.ts'
-import { isHalvedEarly, sharedDecodeOf } from '../../../../src/transform/executor/shared-decode.ts'
+import { sharedDecodeOf, shrinkingOf } from '../../../../src/transform/executor/shared-decode.ts'
 import type { ImageMetadata } from '../../../../src/transform/image/image-metadata.ts'
 import type { Operation } from '../../../../src/transform/image/operation.ts'
 import type { OutputSettings } from '../../../../src/transform/planner/transform-plan.ts'
@@ -235,7 +235,7 @@ describe('a camera picture that is made a desktop wide', () => {
     const before = found.orientation === 1 ? [] : [{ op: 'orient', orientation: 6 } as const]
     const resize = found.orientation === 1 ? size : { width: size.height, height: size.width }
     const plans = [avif, jpeg].map((output) => planOf(found, [...before, { op: 'resize', ...resize }], { output }))
-    expect(plans.map((plan) => isHalvedEarly(found, plan))).toEqual([true, true])
+    expect(plans.map((plan) => shrinkingOf(found, plan).isEarly)).toEqual([true, true])
     await expectSameBytes(odd, () => plans)
     const { body, width, height } = await executePlan(odd, found, plans[1]!, limits)
     expect({ width, height }).toEqual(resize)
@@ -272,9 +272,9 @@ describe('a camera picture that is made a desktop wide', () => {
   ] as const)('%s', (_, width, other, isHalved) => {
     const original = metadataOf(camera.width, camera.height, { format: 'jpeg', ...other })
     const plan = planOf(original, [{ op: 'resize', width, height: Math.round((width * 3) / 4) }], { output: webp })
-    expect(isHalvedEarly(original, plan)).toBe(isHalved)
-    expect(isHalvedEarly(original, { ...plan, color: 'srgb' })).toBe(false)
-    expect(isHalvedEarly(original, { ...plan, output: { format: 'gif' } })).toBe(false)
+    expect(shrinkingOf(original, plan).isEarly).toBe(isHalved)
+    expect(shrinkingOf(original, { ...plan, color: 'srgb' }).isEarly).toBe(false)
+    expect(shrinkingOf(original, { ...plan, output: { format: 'gif' } }).isEarly).toBe(false)
   })
 })
 
